@@ -80,7 +80,7 @@ def hierarchy_mask(psi: Sequence[int]) -> Tensor:
 
 
 def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
-    """Return the softmax over the classes that the mask allows, exactly zero elsewhere (paper, section 3.3, equation 5).
+    """Return the softmax over the classes that the mask allows, exactly zero elsewhere (paper, equation 5).
 
     Masked logits become −∞ before the softmax, so that nothing leaks into or out of the block, and no logit
     can overflow.

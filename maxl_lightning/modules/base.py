@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any, Literal
 
 import torch
@@ -296,6 +297,14 @@ def primary_output(output: Any) -> Tensor:
 def trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
     """Return the parameters an optimiser is for."""
     return [p for p in module.parameters() if p.requires_grad]
+
+
+def unsaved(**arguments: object) -> list[str]:
+    """Return the names of the arguments that hyperparameters cannot hold: modules and functions made in Python.
+
+    Those made by the command line are saved as the configuration that made them.
+    """
+    return [name for name, value in arguments.items() if isinstance(value, nn.Module | FunctionType)]
 
 
 def is_plain(value: object) -> bool:

@@ -1,5 +1,6 @@
 """MAXL: learns the auxiliary labels that make one step of multi-task training best for the primary task."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ from maxl_lightning.hypergradient import (
     make_clipping,
     make_lookahead,
 )
-from maxl_lightning.modules.base import ClassificationModule, trainable_parameters
+from maxl_lightning.modules.base import ClassificationModule, trainable_parameters, unsaved
 from maxl_lightning.modules.diagnostics import label_statistics
 from maxl_lightning.modules.requirements import first_known, resolve_network
 
@@ -117,8 +118,16 @@ class MAXLModule(ClassificationModule):
             gradient_clip_val,
             gradient_clip_algorithm,
         )
-        given = {"network": network, "label_generator": label_generator}
-        self.save_hyperparameters(ignore=[name for name, value in given.items() if isinstance(value, nn.Module)])
+        self.save_hyperparameters(
+            ignore=unsaved(
+                network=network,
+                label_generator=label_generator,
+                optimizer=optimizer,
+                meta_optimizer=meta_optimizer,
+                lr_scheduler=lr_scheduler,
+                meta_lr_scheduler=meta_lr_scheduler,
+            )
+        )
         self.label_generator = resolve_network(label_generator, "label_generator", num_classes, sizes, **expected)
         self.label_generator.eval()
         self.psi = sizes
@@ -265,9 +274,12 @@ class MAXLModule(ClassificationModule):
     def on_fit_start(self) -> None:
         """Check that validation falls after θ2's pass.
 
+        The generator is in evaluation mode on purpose: Lightning's warning about that is silenced.
+
         Raises:
             MisconfigurationException: if the alternating order would be validated between its two passes.
         """
+        warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")
         every = self.trainer.check_val_every_n_epoch
         if self.update == "alternating" and self.trainer.enable_validation and (every is None or every % 2 == 1):
             raise MisconfigurationException(

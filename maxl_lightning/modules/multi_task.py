@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from maxl_lightning.functional import auxiliary_classes, focal_loss
 from maxl_lightning.hypergradient import MicroBatch
-from maxl_lightning.modules.base import ClassificationModule
+from maxl_lightning.modules.base import ClassificationModule, unsaved
 from maxl_lightning.modules.requirements import check_classes, first_known, resolve_network
 
 
@@ -67,7 +67,7 @@ class MultiTaskModule(ClassificationModule):
             gradient_clip_val,
             gradient_clip_algorithm,
         )
-        self.save_hyperparameters(ignore=["network"] if isinstance(network, nn.Module) else [])
+        self.save_hyperparameters(ignore=unsaved(network=network, optimizer=optimizer, lr_scheduler=lr_scheduler))
         self.psi = sizes
         self.auxiliary_weight = auxiliary_weight
 

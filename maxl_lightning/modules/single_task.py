@@ -8,7 +8,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
 from maxl_lightning.hypergradient import MicroBatch
-from maxl_lightning.modules.base import ClassificationModule
+from maxl_lightning.modules.base import ClassificationModule, unsaved
 from maxl_lightning.modules.requirements import first_known, resolve_network
 
 
@@ -57,7 +57,7 @@ class SingleTaskModule(ClassificationModule):
             gradient_clip_val,
             gradient_clip_algorithm,
         )
-        self.save_hyperparameters(ignore=["network"] if isinstance(network, nn.Module) else [])
+        self.save_hyperparameters(ignore=unsaved(network=network, optimizer=optimizer, lr_scheduler=lr_scheduler))
 
     def optimize(self, window: Sequence[MicroBatch]) -> None:
         """Take one step down the primary loss."""

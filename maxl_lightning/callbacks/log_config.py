@@ -1,0 +1,29 @@
+"""The full configuration beside every run."""
+
+from pathlib import Path
+
+import yaml
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+
+class LogConfig(SaveConfigCallback):
+    """Hands the full configuration to every logger, as hyperparameters and, where a run has a folder, as a file.
+
+    Lightning's own callback writes ``config.yaml`` into the first logger's save directory, which for W&B is shared
+    by all runs.
+    """
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **{**kwargs, "save_to_log_dir": False})  # type: ignore[arg-type]  # passed through
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Log the configuration; called on the first process only."""
+        text = self.parser.dump(self.config, skip_none=False)
+        for logger in trainer.loggers:
+            logger.log_hyperparams({"config": yaml.safe_load(text)})
+            if isinstance(logger, CSVLogger | TensorBoardLogger):
+                folder = Path(logger.log_dir)
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / f"{'config' if stage == 'fit' else f'config_{stage}'}.yaml").write_text(text)
