@@ -51,7 +51,7 @@ class MAXLCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Evaluate on the test images and say where the results lie."""
-        if self._get(self.config, "test_after_fit") and not self.trainer.fast_dev_run and not self.trainer.interrupted:
+        if self._get(self.config, "test_after_fit") and not self.trainer.interrupted:
             checkpoint = self.trainer.checkpoint_callback
             best = getattr(checkpoint, "best_model_path", "") if getattr(checkpoint, "monitor", None) else ""
             self.trainer.test(datamodule=self.datamodule, ckpt_path=best or None, weights_only=True)

@@ -1,8 +1,8 @@
 """The full configuration beside every run."""
 
+import json
 from pathlib import Path
 
-import yaml
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -21,8 +21,9 @@ class LogConfig(SaveConfigCallback):
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Log the configuration; called on the first process only."""
         text = self.parser.dump(self.config, skip_none=False)
+        config = json.loads(self.parser.dump(self.config, skip_none=False, format="json"))
         for logger in trainer.loggers:
-            logger.log_hyperparams({"config": yaml.safe_load(text)})
+            logger.log_hyperparams({"config": config})
             if isinstance(logger, CSVLogger | TensorBoardLogger):
                 folder = Path(logger.log_dir)
                 folder.mkdir(parents=True, exist_ok=True)

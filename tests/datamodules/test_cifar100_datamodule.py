@@ -1,16 +1,13 @@
 import os
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from tiny_cifar100 import truncate, write_tiny_cifar100
 
 from maxl_lightning.datamodules import CIFAR100DataModule
 from maxl_lightning.datasets import HierarchicalCIFAR100, UniformLabels
 from maxl_lightning.datasets.cifar100_hierarchy import class_names
-
-sys.path.append(str(Path(__file__).parents[1] / "datasets"))  # where the data sets' tests build their files
-from tiny_cifar100 import truncate, write_tiny_cifar100
 
 
 @pytest.fixture

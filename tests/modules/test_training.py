@@ -1,6 +1,7 @@
 """The training loop against plain PyTorch written out here, and what it leaves in peace."""
 
 import copy
+from itertools import pairwise
 
 import cases
 import pytest
@@ -119,9 +120,7 @@ def test_alternating_moves_one_network_an_epoch():
     module = maxl("smooth", update="alternating")
     seen.append([state_of(module.network), state_of(module.label_generator)])
     trainer = fit(module, data(), epochs=4, callbacks=[Watch()])
-    changed = [
-        [not torch.equal(a, b) for a, b in zip(*pair, strict=True)] for pair in zip(seen, seen[1:], strict=False)
-    ]
+    changed = [[not torch.equal(a, b) for a, b in zip(*pair, strict=True)] for pair in pairwise(seen)]
     assert changed == [[True, False], [False, True], [True, False], [False, True]]
     assert trainer.global_step == 8
 
