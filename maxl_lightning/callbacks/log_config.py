@@ -1,6 +1,7 @@
 """The full configuration beside every run."""
 
 import json
+from itertools import count
 from pathlib import Path
 
 from lightning.pytorch import LightningModule, Trainer
@@ -12,7 +13,7 @@ class LogConfig(SaveConfigCallback):
     """Hands the full configuration to every logger, as hyperparameters and, where a run has a folder, as a file.
 
     Lightning's own callback writes ``config.yaml`` into the first logger's save directory, which for W&B is shared
-    by all runs.
+    by all runs. An existing file is never overwritten: a run that goes on in the same folder leaves another one.
     """
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -27,4 +28,9 @@ class LogConfig(SaveConfigCallback):
             if isinstance(logger, CSVLogger | TensorBoardLogger):
                 folder = Path(logger.log_dir)
                 folder.mkdir(parents=True, exist_ok=True)
-                (folder / f"{'config' if stage == 'fit' else f'config_{stage}'}.yaml").write_text(text)
+                _unused(folder, "config" if stage == "fit" else f"config_{stage}").write_text(text)
+
+
+def _unused(folder: Path, stem: str) -> Path:
+    paths = (folder / f"{stem}{'' if number == 1 else f'_{number}'}.yaml" for number in count(1))
+    return next(path for path in paths if not path.exists())

@@ -7,56 +7,13 @@ import cases
 import pytest
 import torch
 import unrolled
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+from training import SGD1, SGD2, assert_same, data, fit, maxl, state
 
 from maxl_lightning.modules import MAXLModule, MultiTaskModule, SingleTaskModule
 from maxl_lightning.networks import Classifier, LabelGenerator, MultiTaskNetwork
-
-SGD1 = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-3}
-SGD2 = {"lr": 0.5, "weight_decay": 5e-4}
-
-
-def data(n=12, batch_size=6, dtype=torch.float64, auxiliary=False, seed=0, **options):
-    x, y, _ = cases.batch(n=n, dtype=dtype, seed=seed)
-    tensors = [x, y]
-    if auxiliary:
-        tensors.append(
-            torch.randn(n, sum(cases.PSI), generator=torch.Generator().manual_seed(1), dtype=dtype).softmax(1)
-        )
-    return DataLoader(TensorDataset(*tensors), batch_size=batch_size, **options)
-
-
-def maxl(trunk="convnet4", dtype=torch.float64, **options):
-    network, generator, _ = cases.networks(trunk, dtype=dtype)
-    defaults = {
-        "optimizer": lambda p: torch.optim.SGD(p, **SGD1),
-        "meta_optimizer": lambda p: torch.optim.SGD(p, **SGD2),
-        "lr_scheduler": None,
-        "meta_lr_scheduler": None,
-    }
-    return MAXLModule(network, generator, **{**defaults, **options})
-
-
-def fit(module, loader, epochs=2, val=None, callbacks=None, **options):
-    trainer = Trainer(
-        max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, callbacks=callbacks, **options,
-    )  # fmt: skip
-    trainer.fit(module, loader, val)
-    return trainer
-
-
-def state(*modules):
-    return {f"{i}.{n}": t.clone() for i, m in enumerate(modules) for n, t in m.state_dict().items()}
-
-
-def assert_same(a, b, tolerance=0.0):
-    assert a.keys() == b.keys()
-    for name in a:
-        assert (a[name].double() - b[name].double()).abs().max() <= tolerance, name
-
 
 def plain_theta1_gradient(network, generator, x, y):
     """The ordinary pass: it updates running statistics, and its gradient is the inner one."""

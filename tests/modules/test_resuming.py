@@ -1,0 +1,169 @@
+"""Two epochs are one epoch and a resumed one, bit for bit; checkpoints say what they are."""
+
+import copy
+
+import cases
+import pytest
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningDataModule, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch.optim.lr_scheduler import StepLR
+from training import assert_same, data, fit, maxl, state
+
+from maxl_lightning.datamodules import DigitsDataModule
+from maxl_lightning.datasets import UniformLabels
+from maxl_lightning.modules import MAXLModule, MultiTaskModule, SingleTaskModule
+from maxl_lightning.networks import Classifier, ConvNet4, LabelGenerator, MultiTaskNetwork
+
+
+class Dropout(torch.nn.Module):
+    """A trunk that draws random numbers in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.trunk, self.dropout, self.out_features = ConvNet4(1, (4, 8, 8, 8)), torch.nn.Dropout(0.3), 8
+
+    def forward(self, x):
+        return self.dropout(self.trunk(x))
+
+
+class PlainLoaders(LightningDataModule):
+    """Somebody else's data module: ordinary loaders, which draw their order from the global random state."""
+
+    def __init__(self, validate):
+        super().__init__()
+        self.validate = validate
+
+    def train_dataloader(self):
+        x, y, _ = cases.batch(n=20, channels=1, dtype=torch.float32)
+        return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y % 2), batch_size=8, shuffle=True)
+
+    def val_dataloader(self):
+        return self.train_dataloader() if self.validate else []
+
+
+def module(method, **options):
+    torch.manual_seed(0)
+    adam = {"optimizer": lambda p: torch.optim.Adam(p, lr=0.01), "lr_scheduler": lambda o: StepLR(o, 1, 0.5)}
+    if method == "single":
+        return SingleTaskModule(Classifier(2, Dropout()), **adam)
+    if method == "multi":
+        return MultiTaskModule(MultiTaskNetwork(2, 5, Dropout()), **adam)
+    return MAXLModule(MultiTaskNetwork(2, 5, Dropout()), LabelGenerator(2, 5, Dropout()), **adam, **options)
+
+
+def loaders(kind, method):
+    match kind:
+        case "ours":
+            labels = UniformLabels() if method == "multi" else None
+            return DigitsDataModule(num_train=40, batch_size=16, auxiliary_labels=labels)
+        case "plain":
+            return PlainLoaders(validate=True)
+        case "plain_without_validation":
+            return PlainLoaders(validate=False)
+
+
+CASES = [
+    ("single", "ours", {}),
+    ("multi", "ours", {}),
+    ("maxl", "ours", {}),
+    ("maxl", "plain", {}),
+    ("maxl", "plain_without_validation", {}),
+    ("single", "plain", {}),
+    ("maxl", "ours", {"update": "alternating"}),
+    ("maxl", "plain", {"update": "alternating"}),
+    ("maxl", "ours", {"meta_every_n_steps": 2, "accumulate_grad_batches": 2}),
+]
+
+
+@pytest.mark.parametrize(("method", "kind", "options"), CASES, ids=[f"{m}-{k}-{'-'.join(map(str, o))}" for m, k, o in CASES])
+@pytest.mark.parametrize("which", ["best", "last"])
+def test_resumed_run_equals_uninterrupted_run(tmp_path, method, kind, options, which):
+    pair = 2 if options.get("update") == "alternating" else 1
+    flags = {"check_val_every_n_epoch": pair, "enable_checkpointing": True, "default_root_dir": tmp_path}
+
+    def run(epochs, ckpt_path=None, seed=3):
+        seed_everything(seed)
+        checkpoint = ModelCheckpoint(tmp_path / str(seed), save_top_k=-1, save_last=True)
+        made = module(method, **options)
+        dm = loaders(kind, method)
+        if kind == "plain_without_validation":
+            flags["limit_val_batches"] = 0
+        trainer = fit_with(made, dm, epochs, [checkpoint], ckpt_path, flags)
+        return made, trainer, checkpoint
+
+    whole, trainer, _ = run(3 * pair)
+    _, _, checkpoint = run(pair)
+    path = checkpoint.last_model_path if which == "last" else checkpoint.best_model_path
+    resumed, again, _ = run(3 * pair, path, seed=4)  # another seed: only the checkpoint may matter
+    assert again.global_step == trainer.global_step
+    assert_same(state(whole), state(resumed))
+    for a, b in zip(trainer.optimizers, again.optimizers, strict=True):
+        assert a.param_groups[0]["lr"] == b.param_groups[0]["lr"]
+
+
+def fit_with(made, dm, epochs, callbacks, ckpt_path, flags):
+    from training import trainer
+
+    made_trainer = trainer(epochs, callbacks, **flags)
+    made_trainer.fit(made, datamodule=dm, ckpt_path=ckpt_path)
+    return made_trainer
+
+
+def saved(tmp_path, made):
+    trainer = fit(made, data(dtype=torch.float32), 1)
+    path = tmp_path / "a.ckpt"
+    trainer.save_checkpoint(path)
+    return path
+
+
+def test_checkpoint_loads_with_weights_only(tmp_path):
+    made = maxl("smooth", dtype=torch.float32)
+    path = saved(tmp_path, made)
+    checkpoint = torch.load(path, weights_only=True)
+    assert checkpoint["psi"] == list(cases.PSI)
+    assert checkpoint["hypergradient"] == {"active": "forward", "reason": None}
+    assert "entropy_weight" in checkpoint["hyper_parameters"]
+    network, generator, _ = cases.networks("smooth", dtype=torch.float32, seed=9)
+    loaded = MAXLModule.load_from_checkpoint(path, network=network, label_generator=generator)
+    assert_same(state(loaded), state(made))
+
+
+@pytest.mark.parametrize("psi", [(1, 3, 2), (2, 2, 2)])
+def test_checkpoint_of_another_hierarchy_is_refused(tmp_path, psi):
+    """Σψ is the same, so that every weight would fit."""
+    path = saved(tmp_path, maxl("smooth", dtype=torch.float32))
+    with pytest.raises(MisconfigurationException, match=r"psi=\[3, 1, 2\].*psi=\["):
+        fit(maxl("smooth", dtype=torch.float32, psi=psi), data(dtype=torch.float32), 2, ckpt_path=path)
+    network, generator, _ = cases.networks("smooth", dtype=torch.float32, psi=psi)
+    with pytest.raises(MisconfigurationException, match="train anew"):
+        MAXLModule.load_from_checkpoint(path, network=network, label_generator=generator)
+
+
+def test_fall_back_is_kept_in_the_checkpoint(tmp_path):
+    made = maxl("smooth", dtype=torch.float32)
+    made.network.trunk = torch.nn.Sequential(
+        made.network.trunk, torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(8, 8))
+    )
+    with pytest.warns(UserWarning, match="falling back to double_backward"):
+        path = saved(tmp_path, made)
+    again = copy.deepcopy(made)
+    again.estimator = type(made.estimator)()
+    fit(again, data(dtype=torch.float32), 1, ckpt_path=path)
+    assert again.estimator.active == "double_backward"
+    assert "forward AD" in again.estimator.reason
+
+
+def test_validating_does_not_restore_random_numbers(tmp_path):
+    made = maxl("smooth", dtype=torch.float32)
+    path = saved(tmp_path, made)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    from training import trainer
+
+    trainer().validate(made, data(dtype=torch.float32), ckpt_path=path, verbose=False)
+    made.load_from_checkpoint(path, network=made.network, label_generator=made.label_generator)
+    saved_state = torch.load(path, weights_only=True)["random_states"][0]["torch"]
+    assert not torch.equal(torch.get_rng_state(), saved_state)
+    assert before.shape == saved_state.shape
