@@ -27,7 +27,9 @@ LINKED = ("num_classes", "psi")
 class MAXLCLI(LightningCLI):
     """``fit``, ``validate``, ``test`` and ``predict``; ``fit`` ends with the accuracy on the test images."""
 
-    def setup_parser(self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]) -> None:
+    def setup_parser(
+        self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
+    ) -> None:
         """Let a parser without subcommands read what ``fit`` left in a run's folder, too."""
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
         if not add_subcommands:
@@ -126,7 +128,8 @@ class MAXLCLI(LightningCLI):
 
     def after_predict(self) -> None:
         """Write this process's predictions, a list with an entry for each batch, and say where they lie."""
-        if not self.trainer.predict_loop.predictions or not (folder := self.trainer.log_dir):
+        folder = self.trainer.log_dir  # asks all processes
+        if not folder or not self.trainer.predict_loop.predictions:
             return
         rank = f"_{self.trainer.global_rank}" if self.trainer.world_size > 1 else ""
         path = Path(folder).resolve() / f"predictions{rank}.pt"

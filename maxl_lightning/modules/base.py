@@ -76,6 +76,7 @@ class ClassificationModule(LightningModule, ABC):
         self.val_accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.test_accuracy = MulticlassAccuracy(num_classes, average="micro")
         self._window: list[MicroBatch] = []
+        self._resumed_states: list[dict[str, Any]] | None = None
 
     # What a method defines
 
@@ -256,8 +257,16 @@ class ClassificationModule(LightningModule, ABC):
         return []
 
     def on_train_epoch_start(self) -> None:
-        """Begin the epoch with an empty window: an interrupted one is not continued."""
+        """Begin with an empty window; where the loader is about to start anew after resuming, so do random numbers.
+
+        On resuming, Lightning starts the loader once, right after the checkpoint is read. If the checkpoint was taken
+        at the very end of an epoch it starts it a second time, here, with the first one's draws gone.
+        """
         self._window = []
+        states, self._resumed_states = self._resumed_states, None
+        loop = self.trainer.fit_loop
+        if states is not None and not loop.is_resuming and not loop.epoch_loop.restarting:
+            restore_own_random_state(states, self.trainer.global_rank, self.trainer.world_size)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the random-number states; keep only hyperparameters that load with ``weights_only=True``."""
@@ -269,6 +278,7 @@ class ClassificationModule(LightningModule, ABC):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the random-number state where training goes on."""
         if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING and "random_states" in checkpoint:
+            self._resumed_states = checkpoint["random_states"]
             restore_own_random_state(checkpoint["random_states"], self.trainer.global_rank, self.trainer.world_size)
 
 

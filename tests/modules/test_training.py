@@ -15,6 +15,7 @@ from training import SGD1, SGD2, assert_same, data, fit, maxl, state
 from maxl_lightning.modules import MAXLModule, MultiTaskModule, SingleTaskModule
 from maxl_lightning.networks import Classifier, LabelGenerator, MultiTaskNetwork
 
+
 def plain_theta1_gradient(network, generator, x, y):
     """The ordinary pass: it updates running statistics, and its gradient is the inner one."""
     with torch.no_grad():
