@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
-from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
 
 
@@ -41,7 +41,8 @@ def check_strategy(strategy: object) -> None:
     Raises:
         MisconfigurationException: for anything but a single device and data-parallel processes.
     """
-    if not isinstance(strategy, SingleDeviceStrategy | DDPStrategy):
+    # DeepSpeed's strategy is a subclass of DDP's
+    if not isinstance(strategy, SingleDeviceStrategy | DDPStrategy) or isinstance(strategy, DeepSpeedStrategy):
         raise MisconfigurationException(
             f"{type(strategy).__name__} is not supported: the look-ahead needs whole parameters and two optimisers, "
             "and sharded strategies are broken with manual optimisation "
