@@ -41,7 +41,8 @@ MODELS = {
 def config(folder, module=MAXLModule, **trainer):
     """Write a small complete configuration, and return its path."""
     labels = {"auxiliary_labels": {"class_path": "UniformLabels"}} if module is MultiTaskModule else {}
-    monitor = {"monitor": "val/accuracy", "mode": "max", "save_last": True}
+    best = {"monitor": "val/accuracy", "mode": "max"}
+    last = {"filename": "last", "enable_version_counter": False}
     content = {
         "seed_everything": 0,
         "model": {"class_path": module.__name__, "init_args": MODELS[module]},
@@ -56,7 +57,7 @@ def config(folder, module=MAXLModule, **trainer):
             "enable_progress_bar": False,
             "enable_model_summary": False,
             "logger": {"class_path": "CSVLogger", "init_args": {"save_dir": str(folder / "runs"), "name": "run"}},
-            "callbacks": [{"class_path": "ModelCheckpoint", "init_args": monitor}],
+            "callbacks": [{"class_path": "ModelCheckpoint", "init_args": options} for options in (best, last)],
             **trainer,
         },
     }
@@ -128,6 +129,10 @@ def weights(module):
     return {name: tensor.clone() for name, tensor in module.state_dict().items() if "accuracy" not in name}
 
 
+def saved(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
 def same(a, b):
     assert a.keys() == b.keys()
     return all(torch.equal(a[name], b[name]) for name in a)
@@ -159,25 +164,19 @@ def test_the_console_script_trains_and_ends_with_accuracy_and_place(tmp_path, fi
     assert Path(place.strip(), "metrics.csv").is_file()
 
 
-def test_a_mistake_costs_no_dump_of_the_configuration(tmp_path, file):
-    result = command(
-        sys.executable, "-m", "maxl_lightning", "fit", "--config", file, "--data.psi=[5,5,5]", cwd=tmp_path
-    )
-    assert result.returncode == 1
-    assert result.stderr.strip().splitlines()[-1].startswith("ValueError: psi has 3 entries but there are 2 primary")
-    assert "Namespace(" not in result.stderr
-
-
 # fit, test, validate, predict
 
 
 def test_best_and_last_checkpoints_are_kept(run):
-    assert Path(run.best).is_file()
-    last = torch.load(run.last, weights_only=True)
+    """Lightning's save_last would keep the epoch of the last improvement under that name."""
+    best, last = (torch.load(path, weights_only=True) for path in (run.best, run.last))
     assert (last["epoch"], last["global_step"]) == (1, 4)
-    assert same({n: t for n, t in last["state_dict"].items() if "accuracy" not in n}, weights(run.cli.model)) == (
-        "epoch=1" in run.best
-    )
+    assert f"epoch={best['epoch']}-" in run.best
+    (state,) = [state for key, state in last["callbacks"].items() if "val/accuracy" in key]
+    with open(run.folder / "metrics.csv") as stream:
+        accuracies = [float(row["val/accuracy"]) for row in csv.DictReader(stream) if row["val/accuracy"]]
+    assert float(state["best_model_score"]) == pytest.approx(max(accuracies))
+    assert best["epoch"] == accuracies.index(max(accuracies))
 
 
 def test_metrics_are_logged_under_their_names(run):
@@ -194,8 +193,8 @@ def test_metrics_are_logged_under_their_names(run):
         for name in names:
             assert len(values[name]) == count, name
             assert all(map(math.isfinite, values[name])), name
-    assert set(values["train/learning_rate"]) == {0.01}
-    assert set(values["train/meta_learning_rate"]) == {0.001}
+    assert values["train/learning_rate"] == pytest.approx([0.01] * 4)
+    assert values["train/meta_learning_rate"] == pytest.approx([0.001] * 4)
     assert all(0 < entropy <= math.log(10) + 1e-5 for entropy in values["train/label_entropy"])
     assert all(0 < entropy <= math.log(5) + 1e-5 for entropy in values["train/image_label_entropy"])
     assert all(1 <= number <= 10 for number in values["train/auxiliary_classes_in_use"])
@@ -271,13 +270,6 @@ def test_a_printed_configuration_is_a_working_one(module, tmp_path, capsys):
     assert getattr(cli.model, "psi", (3, 3)) == (3, 3)
 
 
-def test_a_printed_configuration_trains_the_same(file, run, capsys):
-    with pytest.raises(SystemExit):
-        main(["fit", "--config", file, "--print_config"])
-    Path("printed.yaml").write_text(capsys.readouterr().out)
-    assert same(weights(main(["fit", "--config", "printed.yaml"]).model), weights(run.cli.model))
-
-
 def test_bare_class_names_will_do_for_everything():
     arguments = [
         "--model=MAXLModule", "--model.network=MultiTaskNetwork", "--model.network.trunk=ResNet32",
@@ -338,9 +330,6 @@ def test_contradicting_the_data_is_refused(file, given, capsys):
     assert f"set data.{name} instead" in message
 
 
-OTHERS = ["--model.optimizer.lr=0.1", "--trainer.callbacks=null"]
-
-
 @pytest.mark.parametrize(("psi", "sizes"), [("2", (2, 2, 2)), ("[3,1,2]", (3, 1, 2))])
 def test_other_peoples_data_train_with_classes_given_to_the_model(file, psi, sizes):
     cli = main(["fit", "--config", file, "--data=test_cli.Theirs", "--model.num_classes=3", f"--model.psi={psi}"])
@@ -390,7 +379,7 @@ def test_what_nobody_says_is_asked_for(file, arguments, missing, capsys):
         ),
         (["--model.meta_every_n_steps=0"], ["meta_every_n_steps must be at least 1, got 0"]),
         (["--model.focal_gamma=0.5"], ["focal gamma is 0.5", "use 0 (cross-entropy) or a value of at least 1"]),
-        (["--model.optimiser.lr=1"], ["'optimiser'", "not accepted"]),
+        (["--model.optimiser.lr=1"], ["optimiser", "not accepted"]),
         (["--model=NoModule"], ["NoModule"]),
         (["--data.batch_size=0"], ["batch_size is 0", "at least 1"]),
     ],
@@ -399,6 +388,7 @@ def test_mistakes_are_refused_before_anything_runs(file, arguments, words, capsy
     message = refused(capsys, "--config", file, *arguments)
     for word in words:
         assert word in message
+    assert "Namespace(" not in message  # the whole configuration, which jsonargparse puts around what a class says
     assert not Path("runs").exists()
 
 
@@ -447,7 +437,7 @@ def test_missing_images_name_the_folder_and_the_flag(tmp_path, monkeypatch, caps
     path = config(tmp_path, SingleTaskModule)
     arguments = ["--data=CIFAR100DataModule", "--data.data_dir=nowhere", "--model.network.trunk.in_channels=3"]
     message = refused(capsys, "fit", "--config", path, *arguments, run=True)
-    assert "CIFAR-100 was not found in nowhere" in message
+    assert f"CIFAR-100 was not found in {tmp_path / 'nowhere'}" in message
     assert "--data.data_dir or the environment variable MAXL_DATA_DIR" in message
 
 
@@ -457,17 +447,15 @@ def test_missing_images_name_the_folder_and_the_flag(tmp_path, monkeypatch, caps
 @pytest.mark.parametrize("module", MODELS)
 def test_a_checkpoint_of_a_configured_module_loads_without_arguments(fitted, module):
     run = fitted[module]
-    saved = torch.load(run.last, weights_only=True)
     loaded = module.load_from_checkpoint(run.last)
     assert type(loaded) is module
     assert (loaded.num_classes, getattr(loaded, "psi", (5, 5))) == (2, (5, 5))
-    assert loaded.state_dict().keys() == saved["state_dict"].keys()
-    assert all(torch.equal(tensor, saved["state_dict"][name]) for name, tensor in loaded.state_dict().items())
+    assert same(loaded.state_dict(), saved(run.last))  # read with weights_only=True
     assert loaded.optimizer(loaded.parameters()).defaults["lr"] == 0.01
 
 
 @pytest.mark.parametrize("module", [MAXLModule, MultiTaskModule])
-@pytest.mark.parametrize("subcommand", ["fit", "validate", "test", "predict"])
+@pytest.mark.parametrize("subcommand", ["fit", "test"])
 def test_another_psi_than_the_checkpoints_is_refused(fitted, module, subcommand, capsys):
     """[4, 6] has as many auxiliary classes, so that the weights would fit."""
     run = fitted[module]
@@ -485,9 +473,8 @@ def test_other_classes_than_the_checkpoints_are_refused(run, capsys):
 
 
 def test_the_checkpoints_own_psi_is_no_contradiction(run):
-    """What the checkpoint says of the model is compared with the data however it is written there."""
-    for psi in ("5", "[5,5]", "null"):
-        main(["test", "--config", run.config, "--ckpt_path", run.last, f"--data.psi={psi}"])
+    arguments = ["--config", run.config, "--ckpt_path", run.last, "--data.psi=5"]
+    assert main(["test", *arguments]).model.psi == (5, 5)
 
 
 def networks(psi):
@@ -544,26 +531,30 @@ def test_a_checkpoint_made_in_python_is_tested_with_a_configuration(file, tmp_pa
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(file, run):
-    half = main(["fit", "--config", file, "--trainer.max_epochs=1"])
-    last = Path(half.trainer.log_dir, "checkpoints", "last.ckpt")
-    main(["fit", "--config", file, "--ckpt_path", str(last)])
-    ends = [torch.load(p, weights_only=True) for p in (run.last, "runs/run/version_1/checkpoints/last.ckpt")]
-    assert same(*({n: t for n, t in end["state_dict"].items()} for end in ends))
+    main(["fit", "--config", file, "--trainer.max_epochs=1", "--test_after_fit=false"])
+    half, whole = (f"runs/run/version_{version}/checkpoints/last.ckpt" for version in (0, 1))
+    cli = main(["fit", "--config", file, "--ckpt_path", half, "--test_after_fit=false"])
+    assert cli.trainer.global_step == 4
+    assert same(saved(whole), saved(run.last))
 
 
 # Seeds
 
 
-def test_the_seed_decides_the_weights(file, run):
-    ends = {}
-    for seed in (0, 1):
-        cli = main(["fit", "--config", file, f"--seed_everything={seed}"])
-        ends[seed] = torch.load(Path(cli.trainer.log_dir, "checkpoints", "last.ckpt"), weights_only=True)["state_dict"]
-    assert same(ends[0], torch.load(run.last, weights_only=True)["state_dict"])
+def test_the_seed_decides_the_weights(file, run, capsys):
+    """Seed 0 again, by way of the printed configuration."""
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", file, "--print_config"])
+    Path("printed.yaml").write_text(capsys.readouterr().out)
+    ends = []
+    for arguments in (["--config", "printed.yaml"], ["--config", file, "--seed_everything=1"]):
+        cli = main(["fit", *arguments, "--test_after_fit=false"])
+        ends.append(saved(Path(cli.trainer.log_dir, "checkpoints", "last.ckpt")))
+    assert same(ends[0], saved(run.last))
     for part in ("network.trunk", "network.primary_head", "label_generator.trunk"):
-        names = [name for name in ends[0] if name.startswith(part) and name.endswith("weight")]
+        names = [name for name in ends[0] if name.startswith(part) and ends[0][name].ndim > 1]
         assert names
-        assert not any(torch.equal(ends[0][n], ends[1][n]) for n in names if ends[0][n].ndim > 1)
+        assert not any(torch.equal(ends[0][n], ends[1][n]) for n in names)
 
 
 def test_a_classifier_can_be_taken_from_a_run(run):

@@ -21,13 +21,14 @@ def split(batch, *sizes):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("limit", [None, 0.05])
-def test_micro_batches_equal_one_batch(method, limit):
+@pytest.mark.parametrize("entropy", [0.0, 0.2])
+def test_micro_batches_equal_one_batch(method, limit, entropy):
     network, generator, _ = cases.networks("smooth")
     optimizer = cases.warm(cases.OPTIMIZERS["momentum"](network.parameters()), network)
     batch = cases.batch(n=9)
     whole, parts = (
         hypergradient(
-            cases.problem(network, generator), batches, cases.lookahead(optimizer, network, limit=limit),
+            cases.problem(network, generator, entropy=entropy), batches, cases.lookahead(optimizer, network, limit=limit),
             estimator=Estimator(method),
         )
         for batches in ([batch], split(batch, 4, 2, 3))
@@ -40,7 +41,7 @@ def test_micro_batches_are_not_a_sum():
     """The claim the phases rest on: averaging the hypergradients of parts gives something else."""
     network, generator, _ = cases.networks("smooth")
     optimizer = cases.OPTIMIZERS["sgd"](network.parameters())
-    problem, lookahead = cases.problem(network, generator), cases.lookahead(optimizer, network)
+    problem, lookahead = cases.problem(network, generator, entropy=0.0), cases.lookahead(optimizer, network)
     batch = cases.batch(n=8)
     whole = hypergradient(problem, [batch], lookahead).gradient
     parts = [hypergradient(problem, [part], lookahead).gradient for part in split(batch, 4, 4)]
@@ -52,7 +53,9 @@ def test_outer_micro_batches():
     lookahead = cases.lookahead(cases.OPTIMIZERS["sgd"](network.parameters()), network)
     outer = cases.batch(n=7, seed=5)
     whole, parts = (
-        hypergradient(cases.problem(network, generator), [cases.batch()], lookahead, outer=batches).gradient
+        hypergradient(
+            cases.problem(network, generator, entropy=0.0), [cases.batch()], lookahead, outer=batches
+        ).gradient
         for batches in ([outer], split(outer, 3, 4))
     )
     assert cases.distance(parts, whole) < 1e-12
@@ -72,7 +75,7 @@ def test_no_trace(method, rerun):
     before = {n: t.clone() for n, t in [*modules.named_parameters(), *modules.named_buffers()]}
     state = {k: {n: torch.as_tensor(t).clone() for n, t in s.items()} for k, s in optimizer.state.items()}
     random = torch.get_rng_state()
-    problem = cases.problem(network, generator, rerun_generator=rerun)
+    problem = cases.problem(network, generator, entropy=0.0, rerun_generator=rerun)
     hypergradient(problem, [cases.batch(size=size)], cases.lookahead(optimizer, network), estimator=Estimator(method))
     assert torch.equal(random, torch.get_rng_state())
     for name, tensor in [*modules.named_parameters(), *modules.named_buffers()]:
@@ -91,7 +94,7 @@ def test_no_trace_after_an_error():
         raise KeyError("stop")
 
     with pytest.raises(KeyError, match="stop"):
-        hypergradient(cases.problem(network, generator), [cases.batch(size=size)], fails)
+        hypergradient(cases.problem(network, generator, entropy=0.0), [cases.batch(size=size)], fails)
     assert all(torch.equal(a, b) for a, b in zip(before, network.buffers(), strict=True))
     assert torch.equal(random, torch.get_rng_state())
 
@@ -104,7 +107,7 @@ def test_dropout_masks_are_shared(rerun):
     results = []
     for method in ("forward", "double_backward"):
         torch.manual_seed(11)
-        problem = cases.problem(network, generator, rerun_generator=rerun)
+        problem = cases.problem(network, generator, entropy=0.0, rerun_generator=rerun)
         batches = split(cases.batch(n=8), 5, 3)
         results.append(hypergradient(problem, batches, lookahead, estimator=Estimator(method)).gradient)
     assert cases.distance(*results) < 1e-12
@@ -116,7 +119,9 @@ def test_dropout_masks_are_those_of_the_inner_pass():
     seen = []
     network.trunk.net[7].register_forward_hook(lambda _, args, out: seen.append((out == 0).flatten()))
     lookahead = cases.lookahead(cases.OPTIMIZERS["sgd"](network.parameters()), network)
-    hypergradient(cases.problem(network, generator), [cases.batch()], lookahead, estimator=Estimator("forward"))
+    hypergradient(
+        cases.problem(network, generator, entropy=0.0), [cases.batch()], lookahead, estimator=Estimator("forward")
+    )
     inner, ahead, tangent = seen
     assert torch.equal(inner, tangent)
     assert not torch.equal(inner, ahead)
@@ -129,17 +134,20 @@ def test_rerunning_the_generator_gives_the_same(trunk):
     results = []
     for rerun in (False, True):
         torch.manual_seed(5)
-        problem = cases.problem(network, generator, rerun_generator=rerun)
+        problem = cases.problem(network, generator, entropy=0.0, rerun_generator=rerun)
         results.append(hypergradient(problem, [cases.batch(size=size)], lookahead).gradient)
     assert cases.distance(*results) < 1e-12
 
 
-def test_two_processes_equal_one():
+@pytest.mark.parametrize("entropy", [0.0, 0.2])
+def test_two_processes_equal_one(entropy):
     """Two processes, played by two threads of phases that meet in the reduction, with uneven shares."""
     network, generator, _ = cases.networks("smooth")
     optimizer = cases.OPTIMIZERS["momentum"](network.parameters())
     batch = cases.batch(n=9)
-    whole = hypergradient(cases.problem(network, generator), [batch], cases.lookahead(optimizer, network, limit=0.05))
+    whole = hypergradient(
+        cases.problem(network, generator, entropy=entropy), [batch], cases.lookahead(optimizer, network, limit=0.05)
+    )
     barrier, shares, results = threading.Barrier(2), [None, None], [None, None]
 
     def process(rank, part):
@@ -154,7 +162,7 @@ def test_two_processes_equal_one():
 
         net, gen = copy.deepcopy(network), copy.deepcopy(generator)
         own = cases.OPTIMIZERS["momentum"](net.parameters())
-        problem, lookahead = cases.problem(net, gen), cases.lookahead(own, net, limit=0.05)
+        problem, lookahead = cases.problem(net, gen, entropy=entropy), cases.lookahead(own, net, limit=0.05)
         estimator = Estimator("double_backward")  # forward mode is one a process: two threads cannot both be in it
         batches = split(part, 2, len(part.y) - 2)
         results[rank] = hypergradient(problem, batches, lookahead, estimator=estimator, reduce=reduce)
@@ -221,7 +229,7 @@ def test_auto_falls_back_where_a_layer_has_no_rule(layer):
     estimator = Estimator("auto", warn=said.append)
     for _ in range(2):
         gradient = hypergradient(
-            cases.problem(network, generator), [cases.batch()], lookahead, estimator=estimator
+            cases.problem(network, generator, entropy=0.0), [cases.batch()], lookahead, estimator=estimator
         ).gradient
     assert estimator.active == ends_at
     assert len(said) == {"forward": 0, "double_backward": 1, "finite_difference": 2}[ends_at]
@@ -230,7 +238,12 @@ def test_auto_falls_back_where_a_layer_has_no_rule(layer):
     assert all(g.isfinite().all() for g in gradient.values())
     if ends_at != "forward":
         with pytest.raises((NotImplementedError, RuntimeError)):
-            hypergradient(cases.problem(network, generator), [cases.batch()], lookahead, estimator=Estimator("forward"))
+            hypergradient(
+                cases.problem(network, generator, entropy=0.0),
+                [cases.batch()],
+                lookahead,
+                estimator=Estimator("forward"),
+            )
 
 
 def test_auto_falls_back_on_a_non_finite_tangent():
@@ -266,7 +279,7 @@ def test_auto_falls_back_on_a_non_finite_tangent():
     estimator = Estimator("auto", warn=lambda text: None)
     lookahead = cases.lookahead(cases.OPTIMIZERS["sgd"](network.parameters()), network)
     gradient = hypergradient(
-        cases.problem(network, generator), [cases.batch()], lookahead, estimator=estimator
+        cases.problem(network, generator, entropy=0.0), [cases.batch()], lookahead, estimator=estimator
     ).gradient
     assert estimator.active == "double_backward"
     assert "not finite" in estimator.reason
@@ -280,7 +293,7 @@ def test_auto_stays_when_training_has_diverged():
         network.primary_head[0].weight.fill_(torch.inf)
     estimator = Estimator("auto")
     lookahead = cases.lookahead(cases.OPTIMIZERS["sgd"](network.parameters()), network)
-    hypergradient(cases.problem(network, generator), [cases.batch()], lookahead, estimator=estimator)
+    hypergradient(cases.problem(network, generator, entropy=0.0), [cases.batch()], lookahead, estimator=estimator)
     assert estimator.active == "forward"
 
 
@@ -296,7 +309,7 @@ def test_other_errors_are_raised():
     network.trunk.register_forward_pre_hook(breaks)
     lookahead = cases.lookahead(cases.OPTIMIZERS["sgd"](network.parameters()), network)
     with pytest.raises(RuntimeError, match="out of memory"):
-        hypergradient(cases.problem(network, generator), [cases.batch()], lookahead)
+        hypergradient(cases.problem(network, generator, entropy=0.0), [cases.batch()], lookahead)
 
 
 def test_unknown_method():
@@ -309,7 +322,7 @@ def test_widths_must_agree():
     generator = LabelGenerator(3, (2, 2, 2), cases.SmoothTrunk()).double()
     wide = LabelGenerator(3, (3, 3, 2), cases.SmoothTrunk()).double()
     lookahead = cases.lookahead(cases.OPTIMIZERS["sgd"](network.parameters()), network)
-    hypergradient(cases.problem(network, generator), [cases.batch()], lookahead)  # Σψ agrees: 6 and 6
+    hypergradient(cases.problem(network, generator, entropy=0.0), [cases.batch()], lookahead)  # Σψ agrees: 6 and 6
     with pytest.raises(ValueError, match=r"\(6, 6\).*\(6, 8\)"):
         hypergradient(cases.problem(network, wide), [cases.batch()], lookahead)
 
