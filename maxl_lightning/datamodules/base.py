@@ -234,7 +234,7 @@ class ImageDataModule(LightningDataModule, ABC):
     def _loader(self, kind: type[DataLoader[Any]], dataset: Any, batch_size: int, **options: Any) -> DataLoader[Any]:
         return kind(
             dataset,
-            batch_size,
+            batch_size=batch_size,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=self.pin_memory,

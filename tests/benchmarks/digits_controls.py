@@ -84,11 +84,11 @@ def run(method: str, seed: int) -> Run:
         trainer.fit(cli.model, datamodule=data)
         seconds = time.perf_counter() - start
         trained = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        (checkpoint,) = (c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint))
+        (checkpoint,) = (c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor)
         best, best_val = checkpoint.best_model_path, checkpoint.best_model_score
         last_test = trainer.test(cli.model, datamodule=data)[0]["test/accuracy"]
-        # as MAXLCLI.after_fit does
-        best_test = trainer.test(datamodule=data, ckpt_path=best, weights_only=True)[0]["test/accuracy"]
+        # the next line is what MAXLCLI.after_fit does
+        best_test = trainer.test(cli.model, datamodule=data, ckpt_path=best, weights_only=True)[0]["test/accuracy"]
     return Run(
         method=method,
         seed=seed,

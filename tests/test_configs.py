@@ -1,0 +1,188 @@
+"""The configurations that are shipped: each is complete, says the truth about itself, and trains."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_cifar100 import write_tiny_cifar100
+from torch.optim import SGD
+from torch.optim.lr_scheduler import StepLR
+
+from maxl_lightning import CIFAR100DataModule, MAXLModule, MultiTaskModule, SingleTaskModule
+from maxl_lightning.cli import main
+from maxl_lightning.networks import VGG16
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("configs/*/*.yaml"))
+CIFAR = [name for name in CONFIGS if name.startswith("configs/cifar100/")]
+METHODS = {"single": SingleTaskModule, "uniform": MultiTaskModule, "frozen": MAXLModule, "maxl": MAXLModule}
+QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
+FEW = [f"--trainer.limit_{stage}_batches=1" for stage in ("train", "val", "test")]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _own_arguments(monkeypatch, tmp_path):
+    """pytest's own arguments are not for the parser, and runs are to be written elsewhere."""
+    monkeypatch.setattr(sys, "argv", ["maxl"])
+    monkeypatch.chdir(tmp_path)
+
+
+def made(name):
+    return main(["--config", str(ROOT / name), *QUIET], run=False)
+
+
+def trained(name, *arguments):
+    """Fit for two epochs of a batch, and return the command line and the folder of the checkpoints."""
+    arguments = [*QUIET, *FEW, "--trainer.max_epochs=2", "--trainer.log_every_n_steps=1", *arguments]
+    cli = main(["fit", "--config", str(ROOT / name), *arguments])
+    assert "test/accuracy" in cli.trainer.callback_metrics
+    return cli, Path(cli.trainer.log_dir, "checkpoints")
+
+
+def test_the_methods_are_there_for_each_data_set():
+    for data in ("digits", "cifar100"):
+        assert {f"configs/{data}/{method}.yaml" for method in METHODS} <= set(CONFIGS)
+    assert "configs/cifar100/maxl_paper.yaml" in CONFIGS
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_comment_says_what_it_is_and_how_to_run_it(name):
+    comments = []
+    for line in (ROOT / name).read_text().splitlines():
+        if not line.startswith("#"):
+            break
+        comments.append(line)
+    assert re.match(r"# \w+", comments[0])
+    commands = [line for line in comments if line.startswith("#   maxl ")]
+    assert commands
+    for command in commands:
+        words = command.removeprefix("#   ").split()
+        assert words[:3] == ["maxl", "fit", "--config"]
+        assert words[3] == name
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_it_is_complete_by_itself(name):
+    cli = made(name)
+    assert cli.config.seed_everything == 0
+    assert type(cli.model) is METHODS.get(Path(name).stem, type(cli.model))
+    assert cli.model.num_classes == cli.datamodule.num_classes
+    assert getattr(cli.model, "psi", cli.datamodule.psi) == cli.datamodule.psi
+    (logger,) = cli.trainer.loggers
+    assert type(logger).__name__ == "CSVLogger"
+    assert (logger.save_dir, logger.name) == ("runs", name.removeprefix("configs/").removesuffix(".yaml"))
+    assert (Path(name).stem == "frozen") == (getattr(cli.model, "meta_optimizer", "none") is None)
+    assert (cli.datamodule.auxiliary_labels is not None) == isinstance(cli.model, MultiTaskModule)
+
+
+def only(configured):
+    (entry,) = configured
+    return entry
+
+
+def check_optimizer(entry, weight_decay, lr):
+    optimizer, scheduler = entry["optimizer"], entry["lr_scheduler"]["scheduler"]
+    assert type(optimizer) is SGD
+    (group,) = optimizer.param_groups
+    assert {k: group[k] for k in ("lr", "momentum", "weight_decay", "nesterov", "dampening")} == {
+        "lr": lr, "momentum": 0, "weight_decay": weight_decay, "nesterov": False, "dampening": 0,
+    }  # fmt: skip
+    assert type(scheduler) is StepLR
+    assert (scheduler.step_size, scheduler.gamma) == (50, 0.5)
+    assert entry["lr_scheduler"]["interval"] == "epoch"
+
+
+def size(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.parametrize("name", CIFAR)
+def test_the_papers_settings_arrive(name):
+    cli = made(name)
+    module, data, trainer = cli.model, cli.datamodule, cli.trainer
+    assert isinstance(data, CIFAR100DataModule)
+    assert (data.num_classes, data.psi, data.batch_size) == (20, (5,) * 20, 100)
+    assert isinstance(module.network.trunk, VGG16)
+    assert module.focal_gamma == 2
+    assert module.accumulate_grad_batches == 1
+    assert module.gradient_clip_val is None
+    network, *generator = module.configure_optimizers()
+    check_optimizer(network, weight_decay=0, lr=0.01)
+    assert trainer.max_epochs == (400 if Path(name).stem == "maxl_paper" else 200)
+    if isinstance(module, SingleTaskModule):
+        assert size(module) == 15_310_008 - 512 * 512 - 512 - 512 * 100 - 100
+        return
+    assert size(module.network) == 15_310_008
+    assert module.auxiliary_weight == 1
+    if isinstance(module, MAXLModule):
+        assert isinstance(module.label_generator.trunk, VGG16)
+        assert size(module.label_generator) == 15_037_092
+        assert module.entropy_weight == 0.2
+        assert module.hypergradient_method == "auto"
+        assert module.meta_every_n_steps == 1
+    for entry in generator:
+        check_optimizer(entry, weight_decay=5e-4, lr=1e-3)
+    assert len(generator) == (Path(name).stem in ("maxl", "maxl_paper"))
+
+
+def test_the_authors_order_is_theirs():
+    cli = made("configs/cifar100/maxl_paper.yaml")
+    assert (cli.model.update, cli.model.lookahead) == ("alternating", "sgd")
+    assert (cli.datamodule.val_fraction, cli.datamodule.num_train) == (0, None)
+    assert cli.trainer.check_val_every_n_epoch == 2
+    interleaved = made("configs/cifar100/maxl.yaml")
+    assert (interleaved.model.update, interleaved.model.lookahead) == ("interleaved", "optimizer")
+    assert interleaved.datamodule.val_fraction == 0.1
+
+
+def check_checkpoints(cli, folder):
+    """The last epoch is kept under that name, and beside it the best one, if there is something to choose by."""
+    last = torch.load(folder / "last.ckpt", weights_only=True)
+    assert last["epoch"] == cli.trainer.max_epochs - 1
+    best = cli.trainer.checkpoint_callback
+    if cli.datamodule.val_fraction > 0:
+        assert (best.monitor, best.mode) == ("val/accuracy", "max")
+        assert Path(best.best_model_path).parent == folder
+        # save_last of a checkpoint that is monitored keeps the epoch of the last improvement
+        assert any(c.monitor is None for c in cli.trainer.checkpoint_callbacks)
+    assert all(isinstance(tensor, torch.Tensor) for tensor in last["state_dict"].values())
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name not in CIFAR])
+def test_it_trains(name):
+    check_checkpoints(*trained(name))
+
+
+@pytest.mark.parametrize("name", CIFAR)
+def test_it_trains_on_a_few_images_like_cifars(name, tmp_path, monkeypatch):
+    write_tiny_cifar100(tmp_path / "data", monkeypatch)
+    options = ["--data.batch_size=4", "--data.num_workers=0", f"--data.data_dir={tmp_path / 'data'}"]
+    if "paper" not in name:
+        options.append("--data.val_fraction=0.2")  # an image of each of the 100 classes
+    cli, folder = trained(name, *options)
+    if "paper" not in name:
+        check_checkpoints(cli, folder)
+    assert cli.trainer.global_step == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CIFAR)
+def test_it_trains_on_cifar(name):
+    root = os.environ.get("MAXL_DATA_DIR")
+    if root is None or not Path(root, "cifar-100-python").is_dir():
+        pytest.skip("MAXL_DATA_DIR names no folder with cifar-100-python")
+    cli, folder = trained(name, "--data.num_workers=0")
+    check_checkpoints(cli, folder)
+    assert len(cli.datamodule.train_set) == (50_000 if "paper" in name else 45_000)
+    assert len(cli.datamodule.test_set) == 10_000
