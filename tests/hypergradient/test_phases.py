@@ -28,8 +28,8 @@ def test_micro_batches_equal_one_batch(method, limit, entropy):
     batch = cases.batch(n=9)
     whole, parts = (
         hypergradient(
-            cases.problem(network, generator, entropy=entropy), batches, cases.lookahead(optimizer, network, limit=limit),
-            estimator=Estimator(method),
+            cases.problem(network, generator, entropy=entropy), batches,
+            cases.lookahead(optimizer, network, limit=limit), estimator=Estimator(method),
         )
         for batches in ([batch], split(batch, 4, 2, 3))
     )  # fmt: skip
