@@ -1,7 +1,8 @@
 """MAXL: learns the auxiliary labels that make one step of multi-task training best for the primary task."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -151,12 +152,11 @@ class MAXLModule(ClassificationModule):
     def optimize(self, window: Sequence[MicroBatch]) -> None:
         """Take one step of MAXL: labels, inner gradient, look-ahead, hypergradient, then both updates."""
         meta, primary = self.updates_generator, self.updates_network
-        self.label_generator.train()
-        inner = inner_phase(self.problem, window, self.reduce, meta=meta)
-        if meta:
-            lookahead = self._lookahead(self._optimizers()[0].optimizer)
-            meta_gradient = self.estimator(self.problem, inner, lookahead, reduce=self.reduce)
-        self.label_generator.eval()
+        with in_train_mode(self.label_generator):
+            inner = inner_phase(self.problem, window, self.reduce, meta=meta)
+            if meta:
+                lookahead = self._lookahead(self._optimizers()[0].optimizer)
+                meta_gradient = self.estimator(self.problem, inner, lookahead, reduce=self.reduce)
         if primary:
             self.step_network(inner.gradient)
         if meta:
@@ -331,6 +331,16 @@ class MAXLModule(ClassificationModule):
             raise ValueError(
                 "label_generator has no parameter that requires a gradient: set meta_optimizer=None to keep it frozen."
             )
+
+
+@contextmanager
+def in_train_mode(module: nn.Module) -> Iterator[None]:
+    """Put a module in train mode for a block, and in evaluation mode after it, whatever happens."""
+    module.train()
+    try:
+        yield
+    finally:
+        module.eval()
 
 
 def _known(name: str, *networks: object) -> Any:
