@@ -107,6 +107,7 @@ class ClassificationModule(LightningModule, ABC):
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Collect micro-batches and take a step when the window is full or the epoch ends."""
+        self._resumed_states = None  # training goes on: a later epoch must not go back to them
         micro_batch = self._micro_batch(batch)
         if micro_batch.y.device.type == "cpu" or batch_idx == 0:  # elsewhere looking at labels waits for the device
             check_classes(micro_batch.y, self.num_classes)

@@ -104,6 +104,22 @@ def test_resumed_run_equals_uninterrupted_run(tmp_path, method, kind, options, w
         assert a.param_groups[0]["lr"] == b.param_groups[0]["lr"]
 
 
+@pytest.mark.parametrize("update", ["interleaved", "alternating"])
+def test_resuming_in_mid_epoch_with_our_loaders(tmp_path, update):
+    """Six batches an epoch, resumed after the ninth; dropout and two more epoch starts follow."""
+    flags = {"check_val_every_n_epoch": 2, "enable_checkpointing": True, "default_root_dir": tmp_path}
+
+    def run(callbacks, ckpt_path=None):
+        made = module("maxl", update=update)
+        fit_with(made, DigitsDataModule(num_train=48, batch_size=8, seed=1), 4, callbacks, ckpt_path, flags)
+        return made
+
+    seed_everything(3)
+    whole = run([ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=9, save_top_k=-1)])
+    seed_everything(4)
+    assert_same(state(whole), state(run([], tmp_path / "step=9.ckpt")))
+
+
 def fit_with(made, dm, epochs, callbacks, ckpt_path, flags):
     made_trainer = trainer(epochs, callbacks, **flags)
     made_trainer.fit(made, datamodule=dm, ckpt_path=ckpt_path)
