@@ -191,7 +191,7 @@ def negative_entropy(probabilities: Tensor) -> Tensor:
     >>> negative_entropy(torch.tensor([0.5, 0.5, 0.0]))
     tensor(-0.6931)
     """
-    present = probabilities > 0
+    present = probabilities != 0  # not > 0, which would hide NaN
     safe = torch.where(present, probabilities, torch.ones_like(probabilities))
     return (safe * safe.log()).sum(dim=-1)
 

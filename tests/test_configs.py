@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,12 +41,13 @@ def _own_arguments(monkeypatch, tmp_path):
 def few(train, evaluated):
     """Limit the batches by their shares: if scikit-learn is imported before Lightning, the number 1 means all.
 
-    https://github.com/python/cpython/issues/83258 in effect: typing remembers its Union[float, int] of that set.
+    typing then takes Lightning's Union[int, float] for the Union[float, int] it has seen, and 1 is read as 1.0.
     """
     limits = {"train": train, "val": evaluated, "test": evaluated}
     return [f"--trainer.limit_{stage}_batches={share}" for stage, share in limits.items()]
 
 
+@cache
 def made(name):
     return main(["--config", str(ROOT / name), *QUIET], run=False)
 

@@ -142,6 +142,17 @@ def hypergradient(
         reduce: the average over processes.
     """
     estimator = estimator or Estimator()
-    with unchanged(problem.network, problem.label_generator, device=batches[0].x.device), torch.enable_grad():
+    device = batches[0].x.device
+    # out of a validation step's inference mode too, whose tensors autograd refuses
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        unchanged(problem.network, problem.label_generator, device=device),
+    ):
+        batches, outer = [_ordinary(b) for b in batches], outer and [_ordinary(b) for b in outer]
         inner = inner_phase(problem, batches, reduce, meta=True)
         return estimator(problem, inner, lookahead, outer, reduce)
+
+
+def _ordinary(batch: MicroBatch) -> MicroBatch:
+    return batch._replace(x=batch.x.clone(), y=batch.y.clone()) if batch.x.is_inference() else batch

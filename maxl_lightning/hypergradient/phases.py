@@ -98,9 +98,14 @@ def inner_phase(problem: MetaProblem, batches: Sequence[MicroBatch], reduce: Red
         batches: the micro-batches of this process.
         reduce: the average over processes.
         meta: whether phases 2 and 3 follow, so that the generator's graph may be needed.
+
+    Raises:
+        ValueError: if there is no image.
     """
     records: list[Record] = []
     count = sum(len(batch.y) for batch in batches)
+    if count == 0:
+        raise ValueError("the batch is empty: a loss is the mean over at least one image.")
 
     def losses(batch: MicroBatch) -> tuple[Tensor, Tensor]:
         generator = Replay(problem.label_generator, batch.x.device)

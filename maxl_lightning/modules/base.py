@@ -227,9 +227,14 @@ class ClassificationModule(LightningModule, ABC):
         optimizers = self.optimizers()
         return optimizers if isinstance(optimizers, list) else [optimizers]
 
+    def stepped_optimizers(self) -> list[Optimizer]:
+        """Return the optimisers whose schedulers, if they step once a step, step now."""
+        return self.trainer.optimizers
+
     def _step_schedulers(self, interval: Literal["epoch", "step"]) -> None:
+        stepped = self.stepped_optimizers() if interval == "step" else self.trainer.optimizers
         for config in self.trainer.lr_scheduler_configs:
-            if config.interval == interval:
+            if config.interval == interval and any(config.scheduler.optimizer is o for o in stepped):
                 self._step_scheduler(config.scheduler)
 
     def _step_scheduler(self, scheduler: Any) -> None:

@@ -244,6 +244,13 @@ class MAXLModule(ClassificationModule):
         """The learning rate of the first parameter group, now in force."""
         return float(self._optimizer_in_force().param_groups[0]["lr"])
 
+    def stepped_optimizers(self) -> list[Optimizer]:
+        """Return both optimisers, or the one whose pass this is in the alternating order."""
+        optimizers = super().stepped_optimizers()
+        if self.update == "interleaved":
+            return optimizers
+        return optimizers[:1] if self.updates_network else optimizers[1:]
+
     # Around it
 
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
@@ -326,6 +333,11 @@ class MAXLModule(ClassificationModule):
             raise ValueError(
                 f"meta_every_n_steps={self.meta_every_n_steps} means nothing in the alternating order, where θ2 has an "
                 "epoch of its own: leave it at 1, or use update='interleaved'."
+            )
+        if {id(p) for p in self.network.parameters()} & {id(p) for p in self.label_generator.parameters()}:
+            raise ValueError(
+                "network and label_generator share parameters, so that both optimisers would step them: give the "
+                "generator a trunk of its own (copy.deepcopy makes one)."
             )
         if self.meta_optimizer is not None and not trainable_parameters(self.label_generator):
             raise ValueError(

@@ -133,6 +133,23 @@ def test_schedulers_step_once_a_pair_of_epochs():
     assert rates.seen[::2] == [[0.1, 0.5], [0.1, 0.5], [0.05, 0.25], [0.05, 0.25]]
 
 
+def test_in_the_alternating_order_a_rate_steps_with_its_own_optimizer():
+    rates = Rates()
+    each = {"lr_scheduler": lambda o: StepLR(o, 1, 0.5), "meta_lr_scheduler": lambda o: StepLR(o, 1, 0.1)}
+    module = maxl("smooth", update="alternating", lr_scheduler_interval="step", **each)
+    fit(module, data(), 2, callbacks=[rates])
+    assert rates.seen == [[0.1, 0.5], [0.05, 0.5], [0.025, 0.5], [0.025, 0.05]]
+
+
+def test_hypergradient_within_inference_mode():
+    module = maxl("convnet4")
+    expected = module.hypergradient(cases.batch()[:2])
+    with torch.inference_mode():
+        x, y, _ = cases.batch()
+        assert x.is_inference()
+        assert cases.distance(module.hypergradient((x, y), (x, y)), expected) < 1e-12
+
+
 def test_schedulers_step_once_a_step():
     rates = Rates()
     warm_up = {"lr_scheduler": lambda o: LinearLR(o, 0.25, total_iters=3), "lr_scheduler_interval": "step"}

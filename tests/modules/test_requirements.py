@@ -73,6 +73,18 @@ def test_generator_without_anything_to_learn():
     fit(MAXLModule(network, generator, meta_optimizer=None), data(dtype=torch.float32), 1)
 
 
+def test_networks_that_share_a_trunk():
+    trunk = cases.SmoothTrunk()
+    with pytest.raises(ValueError, match="give the generator a trunk of its own"):
+        MAXLModule(MultiTaskNetwork(3, 2, trunk), LabelGenerator(3, 2, trunk))
+
+
+def test_empty_batch():
+    x, y, _ = cases.batch(dtype=torch.float32)
+    with pytest.raises(ValueError, match="the batch is empty"):
+        MAXLModule(*networks()).hypergradient((x[:0], y[:0]))
+
+
 class Anonymous(nn.Module):
     """A foreign network that does not say how many classes it has."""
 
