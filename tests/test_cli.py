@@ -127,8 +127,10 @@ def test_the_module_lists_the_subcommands():
 
 def test_the_console_script_trains_and_ends_with_accuracy_and_place(tmp_path, file):
     script = Path(sys.executable).with_name("maxl")
-    result = command(str(script), "fit", "--config", file, cwd=tmp_path)
+    # as an int and not as a share, which it can be read as: see test_configs
+    result = command(str(script), "fit", "--config", file, "--trainer.limit_train_batches=1", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
+    assert "1 batch per epoch will be used" in result.stderr
     accuracy, place = (result.stdout + result.stderr).rpartition("test accuracy: ")[2].split("results: ")
     assert 0 <= float(accuracy.split()[0]) <= 1
     assert "checkpoints/epoch=" in accuracy

@@ -7,6 +7,7 @@ from pathlib import Path
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.trainer.states import TrainerFn
 
 
 class LogConfig(SaveConfigCallback):
@@ -23,12 +24,13 @@ class LogConfig(SaveConfigCallback):
         """Log the configuration; called on the first process only."""
         text = self.parser.dump(self.config, skip_none=False)
         config = json.loads(self.parser.dump(self.config, skip_none=False, format="json"))
+        name = "config" if stage == TrainerFn.FITTING else f"config_{TrainerFn(stage).value}"
         for logger in trainer.loggers:
             logger.log_hyperparams({"config": config})
             if isinstance(logger, CSVLogger | TensorBoardLogger):
                 folder = Path(logger.log_dir)
                 folder.mkdir(parents=True, exist_ok=True)
-                _unused(folder, "config" if stage == "fit" else f"config_{stage}").write_text(text)
+                _unused(folder, name).write_text(text)
 
 
 def _unused(folder: Path, stem: str) -> Path:
