@@ -441,9 +441,10 @@ def test_other_classes_than_the_checkpoints_are_refused(run, capsys):
     assert "the checkpoint was trained with num_classes=2, but the data has num_classes=10" in message
 
 
-def test_the_checkpoints_own_psi_is_no_contradiction(run):
+def test_the_checkpoints_own_psi_is_no_contradiction(run, recwarn):
     arguments = ["--config", run.config, "--ckpt_path", run.last, "--data.psi=5"]
     assert main(["test", *arguments]).model.psi == (5, 5)
+    assert not [warning for warning in recwarn if "is not used" in str(warning.message)]
 
 
 def networks(psi):
@@ -474,11 +475,6 @@ def test_what_the_checkpoint_overrules_is_said(run):
     with pytest.warns(UserWarning, match=r"model\.optimizer, model\.entropy_weight is not used: train anew"):
         cli = main(["test", *arguments, *changed])
     assert cli.model.entropy_weight == 0.2
-
-
-def test_nothing_is_said_where_nothing_is_overruled(run, recwarn):
-    main(["test", "--config", run.config, "--ckpt_path", run.last])
-    assert not [warning for warning in recwarn if "is not used" in str(warning.message)]
 
 
 def test_a_checkpoint_of_another_method_is_refused(fitted, capsys):
