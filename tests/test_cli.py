@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from command_line import MODELS, config
+from command_line import MODELS, config, one_thread
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer
 from torch.utils.data import DataLoader, TensorDataset
@@ -45,11 +45,8 @@ class TheirsWithClasses(Theirs):
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread():
-    """Threads gain nothing on networks this small, and lose much where the cores are shared."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +54,25 @@ def _own_arguments(monkeypatch, tmp_path):
     """pytest's own arguments are not for the parser, and nothing is to be written into the checkout."""
     monkeypatch.setattr(sys, "argv", ["maxl"])
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def commands(tmp_path_factory):
+    """Start the commands that a user types now, and read them at the end: each takes seconds to import Lightning."""
+    folder = tmp_path_factory.mktemp("commands")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # the limit is a number of batches and not a share, which it can be taken for: see test_configs
+    fit = ["fit", "--config", config(folder), "--trainer.limit_train_batches=1"]
+    lines = {
+        "help": [sys.executable, "-m", "maxl_lightning", "--help"],
+        "fit": [Path(sys.executable).with_name("maxl"), *fit],
+    }
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": folder, "env": environment}
+    started = {name: subprocess.Popen(line, **options) for name, line in lines.items()}
+    yield started
+    for process in started.values():
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture
@@ -110,34 +126,6 @@ def same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-# The commands as a user types them
-
-
-def command(*arguments, **options):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([*arguments], capture_output=True, text=True, timeout=300, env=environment, **options)
-
-
-def test_the_module_lists_the_subcommands():
-    result = command(sys.executable, "-m", "maxl_lightning", "--help")
-    assert result.returncode == 0, result.stderr
-    for subcommand in ("fit", "validate", "test", "predict"):
-        assert f"\n    {subcommand} " in result.stdout
-
-
-def test_the_console_script_trains_and_ends_with_accuracy_and_place(tmp_path, file):
-    script = Path(sys.executable).with_name("maxl")
-    # as an int and not as a share, which it can be read as: see test_configs
-    result = command(str(script), "fit", "--config", file, "--trainer.limit_train_batches=1", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert "1 batch per epoch will be used" in result.stderr
-    accuracy, place = (result.stdout + result.stderr).rpartition("test accuracy: ")[2].split("results: ")
-    assert 0 <= float(accuracy.split()[0]) <= 1
-    assert "checkpoints/epoch=" in accuracy
-    assert Path(place.strip()) == tmp_path / "runs" / "run" / "version_0"
-    assert Path(place.strip(), "metrics.csv").is_file()
-
-
 # fit, test, validate, predict
 
 
@@ -188,13 +176,12 @@ def test_validate_finds_the_score_that_the_checkpoint_was_chosen_by(run):
 
 
 def test_predict_writes_what_test_measures(run):
-    tested = main(["test", "--config", run.config, "--ckpt_path", run.last])
-    predicted = main(["predict", "--config", run.config, "--ckpt_path", run.last, "--data.eval_batch_size=300"])
+    predicted = main(["predict", "--config", run.config, "--ckpt_path", run.best, "--data.eval_batch_size=300"])
     batches = torch.load(Path(predicted.trainer.log_dir, "predictions.pt"), weights_only=True)
     assert [len(batch["probabilities"]) for batch in batches] == [300, 297]
     y = predicted.datamodule.test_set.targets
     accuracy = (torch.cat([b["probabilities"] for b in batches]).argmax(1) == y).double().mean()
-    assert float(tested.trainer.callback_metrics["test/accuracy"]) == pytest.approx(float(accuracy))
+    assert float(run.cli.trainer.callback_metrics["test/accuracy"]) == pytest.approx(float(accuracy))
     labels = torch.cat([b["auxiliary_labels"] for b in batches])
     assert labels.shape == (597, 10)
     assert not labels[y == 0][:, 5:].any()
@@ -203,12 +190,6 @@ def test_predict_writes_what_test_measures(run):
 def test_a_run_that_ends_at_once_has_no_need_of_a_checkpoint(file):
     cli = main(["fit", "--config", file, "--trainer.fast_dev_run=true"])
     assert "test/accuracy" in cli.trainer.callback_metrics
-
-
-def test_the_test_after_fit_can_be_left_out(file):
-    cli = main(["fit", "--config", file, "--test_after_fit=false"])
-    assert "val/accuracy" in cli.trainer.callback_metrics
-    assert "test/accuracy" not in cli.trainer.callback_metrics
 
 
 def test_without_a_monitor_the_last_weights_are_tested(tmp_path):
@@ -301,10 +282,9 @@ def test_contradicting_the_data_is_refused(file, given, capsys):
     assert f"set data.{name} instead" in message
 
 
-@pytest.mark.parametrize(("psi", "sizes"), [("2", (2, 2, 2)), ("[3,1,2]", (3, 1, 2))])
-def test_other_peoples_data_train_with_classes_given_to_the_model(file, psi, sizes):
-    cli = main(["fit", "--config", file, "--data=test_cli.Theirs", "--model.num_classes=3", f"--model.psi={psi}"])
-    assert (cli.model.num_classes, cli.model.psi, cli.model.network.psi) == (3, sizes, sizes)
+def test_other_peoples_data_train_with_classes_given_to_the_model(file):
+    cli = main(["fit", "--config", file, "--data=test_cli.Theirs", "--model.num_classes=3", "--model.psi=[3,1,2]"])
+    assert (cli.model.num_classes, cli.model.psi, cli.model.network.psi) == (3, (3, 1, 2), (3, 1, 2))
     assert cli.trainer.global_step == 4
     assert "test/accuracy" not in cli.trainer.callback_metrics  # they have no test images, and fit minds not
 
@@ -387,12 +367,6 @@ def test_flags_that_cannot_be_honoured_are_refused_before_the_first_step(file, a
     assert not list(Path("runs").rglob("*.ckpt"))
 
 
-def test_the_alternating_order_trains_once_validation_falls_between_pairs(file):
-    cli = main(["fit", "--config", file, "--model.update=alternating", "--trainer.check_val_every_n_epoch=2"])
-    assert cli.trainer.global_step == 4
-    assert "test/accuracy" in cli.trainer.callback_metrics
-
-
 def test_given_labels_that_are_not_given_are_asked_for(tmp_path, capsys):
     path = config(tmp_path, MultiTaskModule)
     message = refused(capsys, "fit", "--config", path, "--data.auxiliary_labels=null", run=True)
@@ -453,7 +427,7 @@ def networks(psi):
 
 @pytest.mark.parametrize("psi", [(3, 3), (4, 6)])
 def test_a_trainer_refuses_to_resume_with_another_psi(run, psi, tmp_path):
-    trainer = Trainer(max_epochs=3, accelerator="cpu", logger=False, default_root_dir=tmp_path, barebones=False)
+    trainer = Trainer(max_epochs=3, accelerator="cpu", logger=False, default_root_dir=tmp_path)
     with pytest.raises(MisconfigurationException, match=r"trained with psi=\[5, 5\] but this module has psi="):
         trainer.fit(
             MAXLModule(*networks(psi)),
@@ -500,6 +474,8 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(file, run):
     half, whole = (f"runs/run/version_{version}/checkpoints/last.ckpt" for version in (0, 1))
     cli = main(["fit", "--config", file, "--ckpt_path", half, "--test_after_fit=false"])
     assert cli.trainer.global_step == 4
+    assert "val/accuracy" in cli.trainer.callback_metrics
+    assert "test/accuracy" not in cli.trainer.callback_metrics
     assert same(saved(whole), saved(run.last))
 
 
@@ -526,3 +502,24 @@ def test_a_classifier_can_be_taken_from_a_run(run):
     classifier = MAXLModule.load_from_checkpoint(run.best).classifier()
     assert isinstance(classifier, Classifier)
     assert classifier(torch.zeros(2, 1, 8, 8)).shape == (2, 2)
+
+
+# The commands as a user types them
+
+
+def test_the_module_lists_the_subcommands(commands):
+    output, _ = commands["help"].communicate(timeout=120)
+    assert commands["help"].returncode == 0, output
+    for subcommand in ("fit", "validate", "test", "predict"):
+        assert f"\n    {subcommand} " in output
+
+
+def test_the_console_script_trains_and_ends_with_accuracy_and_place(commands):
+    output, _ = commands["fit"].communicate(timeout=120)
+    assert commands["fit"].returncode == 0, output
+    assert "1 batch per epoch will be used" in output
+    accuracy, place = output.rpartition("test accuracy: ")[2].split("results: ")
+    assert 0 <= float(accuracy.split()[0]) <= 1
+    assert "checkpoints/epoch=" in accuracy
+    assert Path(place.strip()).is_absolute()
+    assert Path(place.strip(), "metrics.csv").is_file()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from command_line import one_thread
 from tiny_cifar100 import write_tiny_cifar100
 from torch.optim import SGD
 from torch.optim.lr_scheduler import StepLR
@@ -25,10 +26,8 @@ QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield
 
 
 @pytest.fixture(autouse=True)

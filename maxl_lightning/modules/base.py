@@ -275,14 +275,26 @@ class ClassificationModule(LightningModule, ABC):
             restore_own_random_state(states, self.trainer.global_rank, self.trainer.world_size)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the random-number states; keep only hyperparameters that load with ``weights_only=True``."""
+        """Add ψ and the random-number states; keep only hyperparameters that load with ``weights_only=True``."""
+        if (psi := getattr(self, "psi", None)) is not None:  # single task has none
+            checkpoint["psi"] = list(psi)
         checkpoint["random_states"] = gather_random_states()
         hyperparameters = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
         checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {k: v for k, v in hyperparameters.items() if is_plain(v)}
         checkpoint.pop("hparams_type", None)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the random-number state where training goes on."""
+        """Check ψ, and restore the random-number state where training goes on.
+
+        Raises:
+            MisconfigurationException: if the checkpoint was trained with another ψ.
+        """
+        trained, psi = checkpoint.get("psi"), getattr(self, "psi", None)
+        if psi is not None and trained is not None and tuple(trained) != psi:
+            raise MisconfigurationException(
+                f"the checkpoint was trained with psi={list(trained)} but this module has psi={list(psi)}: "
+                "set the same psi (data.psi on the command line), or train anew."
+            )
         if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING and "random_states" in checkpoint:
             self._resumed_states = checkpoint["random_states"]
             restore_own_random_state(checkpoint["random_states"], self.trainer.global_rank, self.trainer.world_size)

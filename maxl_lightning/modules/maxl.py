@@ -300,24 +300,13 @@ class MAXLModule(ClassificationModule):
             super().on_train_epoch_end()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add ψ and the estimator in use."""
+        """Add the estimator in use."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["psi"] = list(self.psi)
         checkpoint["hypergradient"] = {"active": self.estimator.active, "reason": self.estimator.reason}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check ψ and restore the estimator in use.
-
-        Raises:
-            MisconfigurationException: if the checkpoint was trained with another ψ.
-        """
+        """Restore the estimator in use."""
         super().on_load_checkpoint(checkpoint)
-        trained = tuple(checkpoint.get("psi", self.psi))
-        if trained != self.psi:
-            raise MisconfigurationException(
-                f"the checkpoint was trained with psi={list(trained)} but this module has psi={list(self.psi)}: "
-                "set the same psi (data.psi on the command line), or train anew."
-            )
         if self.estimator.automatic and "hypergradient" in checkpoint:
             self.estimator.active = checkpoint["hypergradient"]["active"]
             self.estimator.reason = checkpoint["hypergradient"]["reason"]

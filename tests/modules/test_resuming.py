@@ -155,6 +155,16 @@ def test_checkpoint_of_another_hierarchy_is_refused(tmp_path, psi):
         MAXLModule.load_from_checkpoint(path, network=network, label_generator=generator)
 
 
+def test_given_labels_of_another_hierarchy_are_refused(tmp_path):
+    def made(psi):
+        return MultiTaskModule(cases.networks("smooth", dtype=torch.float32, psi=psi)[0], lr_scheduler=None)
+
+    loader = data(dtype=torch.float32, auxiliary=True)
+    fit(made(cases.PSI), loader, 1).save_checkpoint(tmp_path / "a.ckpt")
+    with pytest.raises(MisconfigurationException, match=r"psi=\[3, 1, 2\].*psi=\[1, 3, 2\]"):
+        fit(made((1, 3, 2)), loader, 2, ckpt_path=tmp_path / "a.ckpt")
+
+
 def test_fall_back_is_kept_in_the_checkpoint(tmp_path):
     made = maxl("smooth", dtype=torch.float32)
     made.network.trunk = torch.nn.Sequential(
