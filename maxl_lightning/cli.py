@@ -168,7 +168,7 @@ def main(args: ArgsType = None, run: bool = True) -> MAXLCLI:
         run: whether to run the subcommand; otherwise there is none, and the result has ``.model``,
             ``.datamodule`` and ``.trainer``, ready to use.
     """
-    # https://github.com/Lightning-AI/pytorch-lightning/issues/20988: Lightning asks torch's pytree in an old way
+    # Lightning 2.6 asks torch's pytree in a way that torch 2.14 deprecates
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     # torch scripts the forward rules of some of its operators when they are first used
     warnings.filterwarnings("ignore", message=".*torch.jit.script. is deprecated.*", category=FutureWarning)

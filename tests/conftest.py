@@ -1,6 +1,25 @@
-"""Settings for all tests."""
+"""Settings for all tests, and the surroundings that tests of the command line ask for."""
 
+import gc
+import sys
+
+import pytest
 import torch
 
 # The tensors are tiny: a second thread gains nothing, and on a busy machine waiting for it takes most of the time.
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def own_arguments(monkeypatch, tmp_path):
+    """Keep pytest's arguments from the parser, and what runs write from the checkout."""
+    monkeypatch.setattr(sys, "argv", ["maxl"])
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def frozen_garbage():
+    """Parsing makes many objects, and collecting the garbage would go through all that is imported each time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()

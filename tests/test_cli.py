@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from command_line import MODELS, config, one_thread
+from command_line import MODELS, config
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer
 from torch.utils.data import DataLoader, TensorDataset
@@ -43,17 +43,7 @@ class TheirsWithClasses(Theirs):
     num_classes = 3
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    with one_thread():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _own_arguments(monkeypatch, tmp_path):
-    """pytest's own arguments are not for the parser, and nothing is to be written into the checkout."""
-    monkeypatch.setattr(sys, "argv", ["maxl"])
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("frozen_garbage", "own_arguments")
 
 
 @pytest.fixture(autouse=True, scope="module")

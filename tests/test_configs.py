@@ -2,13 +2,11 @@
 
 import os
 import re
-import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
-from command_line import one_thread
 from tiny_cifar100 import write_tiny_cifar100
 from torch.optim import SGD
 from torch.optim.lr_scheduler import StepLR
@@ -24,17 +22,7 @@ METHODS = {"single": SingleTaskModule, "uniform": MultiTaskModule, "frozen": MAX
 QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    with one_thread():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _own_arguments(monkeypatch, tmp_path):
-    """pytest's own arguments are not for the parser, and runs are to be written elsewhere."""
-    monkeypatch.setattr(sys, "argv", ["maxl"])
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("frozen_garbage", "own_arguments")
 
 
 def few(train, evaluated):

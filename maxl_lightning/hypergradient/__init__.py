@@ -9,6 +9,7 @@ from maxl_lightning.hypergradient.estimator import Estimator, HypergradientMetho
 from maxl_lightning.hypergradient.lookahead import Lookahead, LookaheadKind, clipped, make_lookahead
 from maxl_lightning.hypergradient.phases import InnerPass, inner_phase, mean_gradient
 from maxl_lightning.hypergradient.problem import MetaProblem
+from maxl_lightning.hypergradient.replay import trainable_parameters
 from maxl_lightning.hypergradient.types import MicroBatch, Reduce, Tensors, single_process
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "make_lookahead",
     "mean_gradient",
     "single_process",
+    "trainable_parameters",
 ]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from maxl_lightning.hypergradient.replay import trainable_parameters
 from maxl_lightning.hypergradient.types import Pullback, Tensors
 
 Group: TypeAlias = dict[str, Any]
@@ -240,7 +241,7 @@ def make_lookahead(
     Raises:
         ValueError: if the kind is unknown or the optimiser cannot be differentiated.
     """
-    names: dict[Tensor, str] = {p: name for name, p in network.named_parameters() if p.requires_grad}
+    names: dict[Tensor, str] = {p: name for name, p in trainable_parameters(network).items()}
     match kind:
         case "sgd":
             return ElementwiseStep(optimizer, plain_rule, names)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from maxl_lightning.hypergradient.problem import Labels, MetaProblem, as_labels, logits_pair
-from maxl_lightning.hypergradient.replay import Replay, copied_buffers, trainable
+from maxl_lightning.hypergradient.replay import Replay, copied_buffers, trainable, trainable_parameters
 from maxl_lightning.hypergradient.types import MicroBatch, Reduce, Tensors
 
 T = TypeVar("T")
@@ -117,8 +117,7 @@ def inner_phase(problem: MetaProblem, batches: Sequence[MicroBatch], reduce: Red
         constant = tuple(label.detach() for label in labels)
         return problem.inner_loss(primary, batch.y, auxiliary, constant)
 
-    parameters: Tensors = {n: p for n, p in problem.network.named_parameters() if p.requires_grad}
-    gradient, means = mean_gradient(parameters, batches, losses, count, unused=True)
+    gradient, means = mean_gradient(trainable_parameters(problem.network), batches, losses, count, unused=True)
     marginal = torch.cat([record.labels[0].detach() for record in records]).mean(dim=0)
     *gradients, marginal, primary, auxiliary = reduce([*gradient.values(), marginal, *means], count)
     return InnerPass(records, count, dict(zip(gradient, gradients, strict=True)), marginal, primary, auxiliary)
@@ -166,7 +165,7 @@ def generator_phase(problem: MetaProblem, inner: InnerPass, cotangents: Sequence
     marginal = inner.marginal.detach().requires_grad_()
     with torch.enable_grad():
         (slope,) = torch.autograd.grad(problem.label_penalty(marginal), marginal)
-    parameters: Tensors = {n: p for n, p in problem.label_generator.named_parameters() if p.requires_grad}
+    parameters = trainable_parameters(problem.label_generator)
     total: list[Tensor] = []
     for record, (first, *rest) in zip(inner.records, cotangents, strict=True):
         cotangent = (first + (slope / inner.count).to(first.dtype), *rest)

@@ -58,9 +58,14 @@ class Replay:
             return functional_call(self.module, {**parameters, **buffers}, inputs)
 
 
+def trainable_parameters(module: nn.Module) -> Tensors:
+    """Return the parameters that require a gradient."""
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
 def trainable(module: nn.Module) -> Tensors:
-    """Return the detached parameters that require a gradient."""
-    return {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
+    """Return the values of the parameters that require a gradient, detached."""
+    return {name: p.detach() for name, p in trainable_parameters(module).items()}
 
 
 def copied_buffers(module: nn.Module) -> Tensors:

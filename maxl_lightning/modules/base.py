@@ -17,7 +17,15 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics.classification import MulticlassAccuracy
 
 from maxl_lightning.functional import check_gamma, focal_loss
-from maxl_lightning.hypergradient import MicroBatch, Tensors, gradient_norm, make_clipping, mean_gradient
+from maxl_lightning.hypergradient import (
+    Clipping,
+    MicroBatch,
+    Tensors,
+    gradient_norm,
+    make_clipping,
+    mean_gradient,
+    trainable_parameters,
+)
 from maxl_lightning.modules.random_state import gather_random_states, restore_own_random_state
 from maxl_lightning.modules.requirements import check_classes, check_trainer
 
@@ -122,32 +130,41 @@ class ClassificationModule(LightningModule, ABC):
         self, losses: Callable[[MicroBatch], Sequence[Tensor]], window: Sequence[MicroBatch]
     ) -> tuple[Tensor, ...]:
         """Take one step down the mean of losses per image, and return their means over all processes."""
-        parameters: Tensors = {n: p for n, p in self.network.named_parameters() if p.requires_grad}
         count = sum(len(batch.y) for batch in window)
-        gradient, means = mean_gradient(parameters, window, losses, count, unused=True)
+        gradient, means = mean_gradient(trainable_parameters(self.network), window, losses, count, unused=True)
         reduced = self.reduce([*gradient.values(), *means], count)
         self.step_network(dict(zip(gradient, reduced[: len(gradient)], strict=True)))
         return tuple(reduced[len(gradient) :])
 
     def step_network(self, gradient: Tensors) -> None:
         """Clip a gradient for θ1, step with it, and log its norm and the learning rate."""
-        (optimizer, *_) = self._optimizers()
-        self._log(
-            {"train/gradient_norm": gradient_norm(gradient), "train/learning_rate": optimizer.param_groups[0]["lr"]}
-        )
-        self.step(optimizer, self.network, self.clipping(gradient)[0])
+        self.step(self._optimizers()[0], self.network, gradient, self.clipping)
 
-    def step(self, optimizer: LightningOptimizer, module: nn.Module, gradient: Tensors, *, ticks: bool = True) -> None:
-        """Step an optimiser with a gradient.
+    def step(
+        self,
+        optimizer: LightningOptimizer,
+        module: nn.Module,
+        gradient: Tensors,
+        clipping: Clipping,
+        prefix: str = "",
+        *,
+        ticks: bool = True,
+    ) -> None:
+        """Clip a gradient, step with it, and log its norm and the learning rate.
 
         Args:
             optimizer: steps.
             module: the optimiser's parameters live here.
             gradient: by parameter name.
+            clipping: limits the gradient; the norm logged is the one before.
+            prefix: of the logged names.
             ticks: whether the step counts in ``trainer.global_step``: one optimiser a window does.
         """
+        rate = optimizer.param_groups[0]["lr"]
+        self._log({f"train/{prefix}gradient_norm": gradient_norm(gradient), f"train/{prefix}learning_rate": rate})
+        clipped, _ = clipping(gradient)
         for name, parameter in module.named_parameters():
-            parameter.grad = gradient.get(name)
+            parameter.grad = clipped.get(name)
         if not ticks:
             optimizer._on_before_step = optimizer._on_after_step = lambda: None
         optimizer.step()
@@ -160,9 +177,8 @@ class ClassificationModule(LightningModule, ABC):
         reduced = list(tensors)
         for dtype in {t.dtype for t in tensors}:
             places = [i for i, t in enumerate(tensors) if t.dtype == dtype]
-            flat = torch.cat(
-                [*(tensors[i].reshape(-1) * weight for i in places), tensors[0].new_tensor([weight]).to(dtype)]
-            )
+            share = tensors[places[0]].new_tensor([weight])
+            flat = torch.cat([*(tensors[i].reshape(-1) * weight for i in places), share])
             torch.distributed.all_reduce(flat)
             parts = torch.split(flat[:-1] / flat[-1], [tensors[i].numel() for i in places])
             for i, part in zip(places, parts, strict=True):
@@ -208,14 +224,16 @@ class ClassificationModule(LightningModule, ABC):
     def _micro_batch(self, batch: Any) -> MicroBatch:
         return MicroBatch(*self.unpack_batch(batch))
 
-    def _log(self, values: dict[str, Tensor | float], **options: Any) -> None:
-        self.log_dict(values, on_step=True, on_epoch=False, batch_size=1, **options)
+    def _log(self, values: dict[str, Tensor | float]) -> None:
+        self.log_dict(values, on_step=True, on_epoch=False, batch_size=1)
 
     # Optimisers and schedulers
 
     def configure_optimizers(self) -> list[Any]:
         """Build θ1's optimiser and scheduler."""
-        return [self._configured(self.optimizer(trainable_parameters(self.network)), self.lr_scheduler, "network")]
+        return [
+            self._configured(self.optimizer(trainable_parameters(self.network).values()), self.lr_scheduler, "network")
+        ]
 
     def _configured(self, optimizer: Optimizer, scheduler: LRSchedulerCallable | None, name: str) -> dict[str, Any]:
         if scheduler is None:
@@ -320,11 +338,6 @@ def primary_output(output: Any) -> Tensor:
     """Return the primary logits from what a network gives."""
     logits: Tensor = output[0] if isinstance(output, tuple) else output
     return logits
-
-
-def trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
-    """Return the parameters an optimiser is for."""
-    return [p for p in module.parameters() if p.requires_grad]
 
 
 def unsaved(**arguments: object) -> list[str]:

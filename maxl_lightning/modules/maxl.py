@@ -23,13 +23,13 @@ from maxl_lightning.hypergradient import (
     MicroBatch,
     Tensors,
     clipped,
-    gradient_norm,
     hypergradient,
     inner_phase,
     make_clipping,
     make_lookahead,
+    trainable_parameters,
 )
-from maxl_lightning.modules.base import ClassificationModule, trainable_parameters, unsaved
+from maxl_lightning.modules.base import ClassificationModule, unsaved
 from maxl_lightning.modules.diagnostics import label_statistics
 from maxl_lightning.modules.requirements import first_known, resolve_network
 
@@ -202,10 +202,7 @@ class MAXLModule(ClassificationModule):
 
     def step_generator(self, gradient: Tensors, *, ticks: bool) -> None:
         """Clip a gradient for θ2, step with it, and log its norm and the learning rate."""
-        optimizer = self._optimizers()[1]
-        rate = optimizer.param_groups[0]["lr"]
-        self._log({"train/meta_gradient_norm": gradient_norm(gradient), "train/meta_learning_rate": rate})
-        self.step(optimizer, self.label_generator, self.meta_clipping(gradient)[0], ticks=ticks)
+        self.step(self._optimizers()[1], self.label_generator, gradient, self.meta_clipping, "meta_", ticks=ticks)
 
     def hypergradient(self, batch: Any, outer_batch: Any | None = None) -> Tensors:
         """Return ∇_θ2 [L_pri(θ1⁺) + λH] in the current train or eval mode, leaving no trace.
@@ -237,7 +234,7 @@ class MAXLModule(ClassificationModule):
     def _optimizer_in_force(self) -> Optimizer:
         if self._trainer is not None and self.trainer.optimizers:
             return self.trainer.optimizers[0]
-        return self.optimizer(trainable_parameters(self.network))
+        return self.optimizer(trainable_parameters(self.network).values())
 
     @property
     def lookahead_lr(self) -> float:
@@ -271,7 +268,7 @@ class MAXLModule(ClassificationModule):
         make_lookahead(configured[0]["optimizer"], self.network, self.lookahead)  # refuses what it cannot differentiate
         if self.meta_optimizer is None:
             return configured
-        optimizer = self.meta_optimizer(trainable_parameters(self.label_generator))
+        optimizer = self.meta_optimizer(trainable_parameters(self.label_generator).values())
         return [*configured, self._configured(optimizer, self.meta_lr_scheduler, "label_generator")]
 
     def on_train_start(self) -> None:

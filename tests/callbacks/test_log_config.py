@@ -1,13 +1,12 @@
 """The full configuration reaches every logger, in its true form."""
 
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import wandb
 import yaml
-from command_line import config, one_thread
+from command_line import config
 from lightning.pytorch import Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
@@ -15,17 +14,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from maxl_lightning.callbacks import LogConfig
 from maxl_lightning.cli import main
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    with one_thread():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _own_arguments(monkeypatch, tmp_path):
-    monkeypatch.setattr(sys, "argv", ["maxl"])
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("frozen_garbage", "own_arguments")
 
 
 @pytest.fixture

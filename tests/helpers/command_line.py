@@ -1,9 +1,5 @@
-"""Small complete configurations for tests of the command line, and what makes them fast."""
+"""Small complete configurations for tests of the command line."""
 
-import gc
-from contextlib import contextmanager
-
-import torch
 import yaml
 
 from maxl_lightning.modules import MAXLModule, MultiTaskModule, SingleTaskModule
@@ -44,17 +40,3 @@ def config(folder, module=MAXLModule, **trainer):
     path = folder / f"{module.__name__}.yaml"
     path.write_text(yaml.safe_dump(content))
     return str(path)
-
-
-@contextmanager
-def one_thread():
-    """Threads gain nothing on networks this small, and cost tenfold where the cores are shared.
-
-    Parsing makes many objects, and collecting the garbage would go through all that is imported each time.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    gc.freeze()
-    yield
-    gc.unfreeze()
-    torch.set_num_threads(threads)

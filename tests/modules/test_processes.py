@@ -17,13 +17,27 @@ OPTIONS = {
     "alternating": {"update": "alternating"},
 }
 SCRIPT = """
-import sys, torch
-from torch.utils.data import DistributedSampler
+import os, sys, torch
+from torch.utils.data import DataLoader, DistributedSampler
 from training import data, fit, maxl, state
+
+whole = data(n=12, batch_size=12).dataset
+
+class Halves(DistributedSampler):  # Lightning would shuffle a sampler of its own: the order is given by hand
+    def __init__(self):
+        rank = int(os.environ.get("LOCAL_RANK", 0))
+        super().__init__(whole, 2, rank, shuffle=False)
+        self.order = [i for start in (0, 6) for i in range(start + 3 * rank, start + 3 * rank + 3)]
+
+    def __iter__(self):
+        return iter(self.order)
+
+    def __len__(self):
+        return 6
+
 options, out = eval(sys.argv[1]), sys.argv[2]
-loader = data(n=12, batch_size=3)
 module = maxl("smooth", **options)
-trainer = fit(module, loader, 4, strategy="ddp", devices=2, sync_batchnorm=False)
+trainer = fit(module, DataLoader(whole, batch_size=3, sampler=Halves()), 4, strategy="ddp", devices=2)
 torch.save(state(module), f"{out}.{trainer.global_rank}")
 """
 
@@ -35,9 +49,8 @@ def test_two_processes_equal_one(tmp_path, name):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # Lightning shuffles the loader it shards; a seed-free order is given by hand instead
     script = tmp_path / "rank.py"
-    script.write_text(SCRIPT.replace("loader = data(n=12, batch_size=3)", SHARDED))
+    script.write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": str(HELPERS), "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     environment.pop("PL_GLOBAL_SEED", None)
     out = tmp_path / "state"
@@ -48,20 +61,3 @@ def test_two_processes_equal_one(tmp_path, name):
     fit(module, data(n=12, batch_size=6), 4)
     for rank in (0, 1):
         assert_same(torch.load(f"{out}.{rank}"), state(module), 1e-12)
-
-
-SHARDED = """
-import os
-from torch.utils.data import DataLoader, TensorDataset
-whole = data(n=12, batch_size=12).dataset
-class Halves(DistributedSampler):
-    def __init__(self):
-        rank = int(os.environ.get("LOCAL_RANK", 0))
-        super().__init__(whole, 2, rank, shuffle=False)
-        self.order = [i for start in (0, 6) for i in range(start + 3 * rank, start + 3 * rank + 3)]
-    def __iter__(self):
-        return iter(self.order)
-    def __len__(self):
-        return 6
-loader = DataLoader(whole, batch_size=3, sampler=Halves())
-"""
