@@ -18,9 +18,9 @@ from maxl_lightning.datamodules.loader import EpochLoader
 from maxl_lightning.datamodules.sampler import EpochSampler
 from maxl_lightning.datamodules.split import stratified_split
 from maxl_lightning.datamodules.transforms import image_transform
-from maxl_lightning.datasets.labels import AuxiliaryDataset, AuxiliaryLabels, check_auxiliary_labels
 from maxl_lightning.datasets.view import DatasetView, LabelledImages
 from maxl_lightning.functional import auxiliary_classes
+from maxl_lightning.labels import AuxiliaryDataset, AuxiliaryLabels, check_auxiliary_labels
 
 __all__ = ["ImageDataModule"]
 

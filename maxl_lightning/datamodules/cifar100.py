@@ -9,8 +9,8 @@ from torchvision.transforms import v2
 from maxl_lightning.datamodules.base import ImageDataModule
 from maxl_lightning.datasets.cifar100 import HierarchicalCIFAR100
 from maxl_lightning.datasets.cifar100_hierarchy import check_level, class_names, psi_between
-from maxl_lightning.datasets.labels import AuxiliaryLabels
 from maxl_lightning.datasets.view import LabelledImages
+from maxl_lightning.labels import AuxiliaryLabels
 
 __all__ = ["CIFAR100DataModule"]
 

@@ -7,8 +7,8 @@ from torch import Tensor
 from maxl_lightning.datamodules.base import ImageDataModule
 from maxl_lightning.datamodules.split import stratified_split
 from maxl_lightning.datasets.digits import Digits, DigitsTask
-from maxl_lightning.datasets.labels import AuxiliaryLabels
 from maxl_lightning.datasets.view import LabelledImages
+from maxl_lightning.labels import AuxiliaryLabels
 
 __all__ = ["DigitsDataModule"]
 

@@ -106,6 +106,13 @@ class ClassificationModule(LightningModule, ABC):
             "override unpack_batch() to return (x, y, auxiliary or None) from yours."
         )
 
+    def auxiliary_labels(self, batch: MicroBatch) -> Tensor | None:
+        """Return the auxiliary labels that a batch is learned with, as indices ``(N,)`` or soft labels ``(N, Σψ)``.
+
+        Only the methods with an auxiliary task have some; ``None``, the default, stands for no such task.
+        """
+        return None
+
     def classifier(self) -> nn.Module:
         """Return the primary classifier, x → logits ``(N, C)``, sharing this module's weights."""
         make = getattr(self.network, "classifier", None)

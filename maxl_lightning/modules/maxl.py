@@ -178,6 +178,12 @@ class MAXLModule(ClassificationModule):
             meta_autocast=self.meta_autocast,
         )
 
+    def auxiliary_labels(self, batch: MicroBatch) -> Tensor:
+        """Return the labels that the generator now gives, ``(N, Σψ)``, without a graph."""
+        with torch.no_grad():
+            labels: Tensor = self.label_generator(batch.x, batch.y)
+        return labels
+
     def auxiliary_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the focal loss of each image against its generated soft label, ``(N,)``."""
         return focal_loss(logits, labels, self.focal_gamma)
@@ -252,8 +258,8 @@ class MAXLModule(ClassificationModule):
 
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         """Return ``{"probabilities": (N, C), "auxiliary_labels": (N, Σψ)}``, the labels generated for each y."""
-        x, y, _ = self._micro_batch(batch)
-        return {**super().predict_step(batch, batch_idx), "auxiliary_labels": self.label_generator(x, y)}
+        labels = self.auxiliary_labels(self._micro_batch(batch))
+        return {**super().predict_step(batch, batch_idx), "auxiliary_labels": labels}
 
     def _log_inner(self, inner: InnerPass) -> None:
         for record in inner.records:

@@ -82,6 +82,21 @@ class MultiTaskModule(ClassificationModule):
         Raises:
             ValueError: if the batch has no auxiliary labels, or they are out of range.
         """
+        labels = self.auxiliary_labels(batch)
+        primary, auxiliary = self.network(batch.x)
+        self.log_accuracy("train", primary.detach(), batch.y)
+        return self.primary_loss(primary, batch.y), self.auxiliary_weight * self.auxiliary_loss(auxiliary, labels)
+
+    def auxiliary_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the focal loss of each image against its auxiliary label, ``(N,)``."""
+        return focal_loss(logits, labels, self.focal_gamma)
+
+    def auxiliary_labels(self, batch: MicroBatch) -> Tensor:
+        """Return the labels that came with the batch.
+
+        Raises:
+            ValueError: if there are none, or they are out of range.
+        """
         if batch.auxiliary is None:
             raise ValueError(
                 "batches have no auxiliary labels: give the data module a label source (data.auxiliary_labels, for "
@@ -89,7 +104,4 @@ class MultiTaskModule(ClassificationModule):
             )
         if batch.auxiliary.ndim == 1 and batch.auxiliary.device.type == "cpu":
             check_classes(batch.auxiliary, sum(self.psi), "auxiliary")
-        primary, auxiliary = self.network(batch.x)
-        self.log_accuracy("train", primary.detach(), batch.y)
-        auxiliary_loss = focal_loss(auxiliary, batch.auxiliary, self.focal_gamma)
-        return self.primary_loss(primary, batch.y), self.auxiliary_weight * auxiliary_loss
+        return batch.auxiliary

@@ -7,7 +7,7 @@ from lightning.pytorch import seed_everything
 from matplotlib.figure import Figure
 from numbered import NumberedDataModule, fitted, numbers
 
-from maxl_lightning.datasets import AuxiliaryLabels, UniformLabels
+from maxl_lightning.labels import AuxiliaryLabels, UniformLabels
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),

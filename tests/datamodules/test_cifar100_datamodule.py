@@ -6,8 +6,9 @@ import torch
 from tiny_cifar100 import truncate, write_tiny_cifar100
 
 from maxl_lightning.datamodules import CIFAR100DataModule
-from maxl_lightning.datasets import HierarchicalCIFAR100, UniformLabels
+from maxl_lightning.datasets import HierarchicalCIFAR100
 from maxl_lightning.datasets.cifar100_hierarchy import class_names
+from maxl_lightning.labels import UniformLabels
 
 
 @pytest.fixture

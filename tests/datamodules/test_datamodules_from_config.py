@@ -6,7 +6,7 @@ from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.demos.boring_classes import BoringModel
 
 from maxl_lightning.datamodules import CIFAR100DataModule
-from maxl_lightning.datasets import UniformLabels
+from maxl_lightning.labels import UniformLabels
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args parameter")
 

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import StepLR
 from training import assert_same, data, fit, maxl, state, trainer
 
 from maxl_lightning.datamodules import DigitsDataModule
-from maxl_lightning.datasets import UniformLabels
+from maxl_lightning.labels import UniformLabels
 from maxl_lightning.modules import MAXLModule, MultiTaskModule, SingleTaskModule
 from maxl_lightning.networks import Classifier, ConvNet4, LabelGenerator, MultiTaskNetwork
 

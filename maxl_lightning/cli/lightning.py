@@ -1,4 +1,4 @@
-"""The command line: LightningCLI with the data's classes linked to the model."""
+"""``maxl fit | validate | test | predict``: LightningCLI with the data's classes linked to the model."""
 
 import warnings
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 import maxl_lightning.callbacks
 import maxl_lightning.datamodules
 import maxl_lightning.datasets
+import maxl_lightning.labels
 import maxl_lightning.modules
 import maxl_lightning.networks  # noqa: F401 - importing the rooms makes their bare class names known to configs
 from maxl_lightning.callbacks import LogConfig
@@ -160,8 +161,8 @@ def _overruled(asked: Namespace, taken: Namespace) -> list[str]:
     ]
 
 
-def main(args: ArgsType = None, run: bool = True) -> MAXLCLI:
-    """Run the command line.
+def run_lightning(args: ArgsType = None, run: bool = True) -> MAXLCLI:
+    """Run one of Lightning's subcommands.
 
     Args:
         args: what to parse in place of the process's arguments.

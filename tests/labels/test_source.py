@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from maxl_lightning.datasets import AuxiliaryDataset, DatasetView, UniformLabels, check_auxiliary_labels
+from maxl_lightning.datasets import DatasetView
+from maxl_lightning.labels import AuxiliaryDataset, UniformLabels, check_auxiliary_labels
 
 PSI = (2, 1)
 
