@@ -83,6 +83,16 @@ def test_it_is_complete_by_itself(name):
     assert (cli.datamodule.auxiliary_labels is not None) == isinstance(cli.model, MultiTaskModule)
 
 
+@pytest.mark.parametrize("data", ["digits", "cifar100"])
+def test_methods_start_from_the_same_weights(data):
+    """With one seed, whether a method has a generator that draws random numbers too, or an auxiliary head."""
+    networks = {n: made(n).model.network.state_dict() for n in CONFIGS if n.startswith(f"configs/{data}/")}
+    reference = networks[f"configs/{data}/maxl.yaml"]
+    assert all(parameters.keys() <= reference.keys() for parameters in networks.values())
+    assert all(torch.equal(value, reference[name]) for n in networks.values() for name, value in n.items())
+    assert any(name.startswith("primary_head") for name in networks[f"configs/{data}/single.yaml"])
+
+
 def check_optimizer(entry, weight_decay, lr):
     optimizer, scheduler = entry["optimizer"], entry["lr_scheduler"]["scheduler"]
     assert type(optimizer) is SGD

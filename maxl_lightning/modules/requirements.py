@@ -9,6 +9,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
 
+from maxl_lightning.datasets.seeding import derive_seed, seeded
+
 
 def check_trainer(trainer: Trainer) -> None:
     """Refuse Trainer flags that manual optimisation or the hypergradient cannot honour.
@@ -80,6 +82,10 @@ def resolve_network(
 ) -> nn.Module:
     """Return a network, made from ``arguments`` if a factory is given, once it agrees with what is expected.
 
+    What a factory draws depends on torch's seed alone, not on what was drawn before: with one seed, methods that are
+    compared start from the same weights, whether a generator was made first or not. Two networks from factories in one
+    process are alike, unless torch is seeded anew in between.
+
     Args:
         network: a module, or a callable that makes one.
         what: the argument's name, for messages.
@@ -89,7 +95,11 @@ def resolve_network(
     Raises:
         ValueError: if an attribute differs.
     """
-    module = network if isinstance(network, nn.Module) else network(*arguments)
+    if isinstance(network, nn.Module):
+        module = network
+    else:
+        with seeded(derive_seed(torch.initial_seed(), *what.encode())):
+            module = network(*arguments)
     for name, value in expected.items():
         actual = getattr(module, name, value)
         if (tuple(actual) if isinstance(actual, Sequence) else actual) != value:
