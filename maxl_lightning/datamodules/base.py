@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from maxl_lightning.datamodules.arguments import check_at_least, check_seed, default_data_dir, default_seed
 from maxl_lightning.datamodules.gallery import plot_images
+from maxl_lightning.datamodules.images_per_class import check_images_per_class
 from maxl_lightning.datamodules.loader import EpochLoader
 from maxl_lightning.datamodules.sampler import EpochSampler
 from maxl_lightning.datamodules.split import stratified_split
@@ -36,8 +37,10 @@ class ImageDataModule(LightningDataModule, ABC):
     are given: images float32 ``(N, channels, height, width)``, primary classes int64 ``(N,)``, auxiliary
     labels as the label source gives them.
 
-    A subclass sets :attr:`class_names`, :attr:`mean` and :attr:`std` in its body or before it calls this
-    constructor, and implements :meth:`train_source` and :meth:`test_source`.
+    A subclass sets :attr:`class_names`, :attr:`mean` and :attr:`std` in its body, implements
+    :meth:`train_source` and :meth:`test_source`, and :meth:`download` if there is something to fetch. A
+    constructor is needed only for arguments or defaults of its own: it then takes ``**options: Any`` too and
+    hands them to this one, and the command line shows both.
 
     Args:
         data_dir: folder of the data; None stands for the environment variable MAXL_DATA_DIR, else "data".
@@ -128,6 +131,18 @@ class ImageDataModule(LightningDataModule, ABC):
         """Return what varies a training image before it is normalised; None, the default, shows it unchanged."""
         return None
 
+    def download(self) -> None:
+        """Fetch the data unless they are there; by default there is nothing to fetch.
+
+        Raises:
+            FileNotFoundError: if they are not there and cannot be had; the message says how to get them.
+            ValueError: if a file is corrupt and no good one can be had.
+        """
+
+    def prepare_data(self) -> None:
+        """Fetch the data: Lightning calls this in one process of each machine, before any reads them."""
+        self.download()
+
     def setup(self, stage: str | None = None) -> None:
         """Read the images of a stage and split them, once.
 
@@ -210,6 +225,7 @@ class ImageDataModule(LightningDataModule, ABC):
             raise ValueError(f"num_train is {num_train}, but only {len(rest)} images are left to train on.")
         chosen, _ = stratified_split(strata[rest], num_train, self.split_seed, "num_train")
         self.train_set = self._view(source, rest[chosen])
+        check_images_per_class(self.train_set.targets, self.class_names, self.psi)
         self.val_set = self._view(source, val)
 
     def _label(self, source: AuxiliaryLabels) -> Tensor:

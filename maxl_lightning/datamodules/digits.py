@@ -1,6 +1,7 @@
 """Handwritten digits of 8×8 pixels: real images without a download."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -8,7 +9,6 @@ from maxl_lightning.datamodules.base import ImageDataModule
 from maxl_lightning.datamodules.split import stratified_split
 from maxl_lightning.datasets.digits import Digits, DigitsTask
 from maxl_lightning.datasets.view import LabelledImages
-from maxl_lightning.labels import AuxiliaryLabels
 
 __all__ = ["DigitsDataModule"]
 
@@ -24,17 +24,11 @@ class DigitsDataModule(ImageDataModule):
 
     Args:
         task: "parity" (even or odd) or "digit".
-        data_dir: not used, the images come with scikit-learn.
-        batch_size: images in a training batch of one process.
-        eval_batch_size: images in a validation or test batch; None stands for ``batch_size``.
         num_workers: processes that load images for each loader; the images are in memory, so 0 is fastest.
         val_fraction: share of the 1,200 other images that is held out for validation.
         num_train: how many of the remaining images to train on; None stands for all of them.
-        split_seed: seed of the splits.
-        seed: seed of the order; None stands for the seed of Lightning's ``seed_everything``, else 0.
         psi: the hierarchy ψ; None stands for (5, 5), the digits, if the task is parity, and else for none.
-        auxiliary_labels: source of auxiliary labels for the training images.
-        pin_memory: load into page-locked memory; None does so where CUDA is available.
+        **options: of :class:`ImageDataModule`; ``data_dir`` is not used, the images come with scikit-learn.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -46,34 +40,22 @@ class DigitsDataModule(ImageDataModule):
     def __init__(
         self,
         task: DigitsTask = "parity",
-        data_dir: str | None = None,
-        batch_size: int = 100,
-        eval_batch_size: int | None = None,
         num_workers: int = 0,
         val_fraction: float = 0.25,
         num_train: int | None = 200,
-        split_seed: int = 0,
-        seed: int | None = None,
         psi: int | list[int] | None = None,
-        auxiliary_labels: AuxiliaryLabels | None = None,
-        pin_memory: bool | None = None,
+        **options: Any,
     ) -> None:
         if task not in ("parity", "digit"):
             raise ValueError(f'task is {task!r}: choose "parity" or "digit".')
         self.task = task
         self.class_names = ("even", "odd") if task == "parity" else tuple(str(digit) for digit in range(10))
         super().__init__(
-            data_dir=data_dir,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
             num_workers=num_workers,
             val_fraction=val_fraction,
             num_train=num_train,
-            split_seed=split_seed,
-            seed=seed,
             psi=[5, 5] if psi is None and task == "parity" else psi,
-            auxiliary_labels=auxiliary_labels,
-            pin_memory=pin_memory,
+            **options,
         )
 
     def train_source(self) -> LabelledImages:

@@ -109,6 +109,29 @@ def test_primary_classes_without_a_name_are_refused():
         datamodule.setup("fit")
 
 
+@pytest.mark.parametrize("stage", ["fit", "validate"])
+def test_a_class_without_a_training_image_is_named(stage):
+    datamodule = NumberedDataModule(size=1)  # the image 0 is even
+    with pytest.raises(ValueError, match=r"no training image of the class 'odd' \(number 1 of 2 classes\)"):
+        datamodule.setup(stage)
+
+
+@pytest.mark.parametrize(("psi", "named"), [([3, 11], "11 auxiliary classes of the class 'odd'"), (11, "'even'")])
+def test_more_auxiliary_classes_than_images_of_a_class_are_refused(psi, named):
+    assert len(ready(num_train=20, psi=[10, 10]).train_set) == 20
+    with pytest.raises(ValueError, match=f"psi asks for .*{named}, but there are only 10 training images of it"):
+        ready(num_train=20, psi=psi)
+
+
+def test_preparing_downloads_and_nothing_else():
+    datamodule = NumberedDataModule()
+    calls = []
+    datamodule.download = lambda: calls.append("download")
+    datamodule.prepare_data()
+    assert calls == ["download"]
+    assert datamodule.train_set is None
+
+
 def test_loaders_before_setup_say_what_to_call():
     datamodule = NumberedDataModule()
     for loader in (datamodule.train_dataloader, datamodule.val_dataloader, datamodule.plot):
@@ -148,7 +171,7 @@ def test_the_processes_of_a_trainer_share_the_images():
         (40, 39, [39]),
         (40, 100, [40]),
         (3, 1, [1, 1, 1]),  # asked for
-        (1, 8, [1]),  # there is nothing else
+        (2, 8, [2]),
     ],
 )
 def test_a_last_batch_of_one_image_is_left_out(size, batch_size, sizes):

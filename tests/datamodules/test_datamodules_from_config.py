@@ -27,7 +27,7 @@ def test_classes_lists_and_label_sources_are_read():
         "--data=maxl_lightning.datamodules.CIFAR100DataModule",
         "--data.num_classes=3",
         "--data.psi=[2,3,4]",
-        "--data.auxiliary_labels=maxl_lightning.datasets.UniformLabels",
+        "--data.auxiliary_labels=maxl_lightning.labels.UniformLabels",
         "--data.val_fraction=0",
         "--data.num_train=null",
     )
