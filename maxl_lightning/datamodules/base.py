@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
-from maxl_lightning.datamodules.arguments import check_at_least, check_seed, default_data_dir, default_seed
 from maxl_lightning.datamodules.gallery import plot_images
 from maxl_lightning.datamodules.images_per_class import check_images_per_class
 from maxl_lightning.datamodules.loader import EpochLoader
 from maxl_lightning.datamodules.sampler import EpochSampler
 from maxl_lightning.datamodules.split import stratified_split
 from maxl_lightning.datamodules.transforms import image_transform
+from maxl_lightning.datasets.arguments import check_at_least, check_seed, default_data_dir, default_seed
 from maxl_lightning.datasets.view import DatasetView, LabelledImages
 from maxl_lightning.functional import auxiliary_classes
 from maxl_lightning.labels import AuxiliaryDataset, AuxiliaryLabels, check_auxiliary_labels

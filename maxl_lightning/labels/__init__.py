@@ -1,10 +1,17 @@
 """Auxiliary labels as data: where the labels of the given-label methods come from."""
 
-from maxl_lightning.labels.source import (
-    AuxiliaryDataset,
-    AuxiliaryLabels,
-    UniformLabels,
-    check_auxiliary_labels,
-)
+from maxl_lightning.labels.base import AuxiliaryLabels
+from maxl_lightning.labels.checks import check_auxiliary_labels
+from maxl_lightning.labels.dataset import AuxiliaryDataset
+from maxl_lightning.labels.human import HumanLabels
+from maxl_lightning.labels.random import RandomLabels
+from maxl_lightning.labels.uniform import UniformLabels
 
-__all__ = ["AuxiliaryDataset", "AuxiliaryLabels", "UniformLabels", "check_auxiliary_labels"]
+__all__ = [
+    "AuxiliaryDataset",
+    "AuxiliaryLabels",
+    "HumanLabels",
+    "RandomLabels",
+    "UniformLabels",
+    "check_auxiliary_labels",
+]
