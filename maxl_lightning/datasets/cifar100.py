@@ -1,9 +1,6 @@
 """CIFAR-100 with its hierarchy of 3, 10, 20 and 100 classes."""
 
-import http.client
 import pickle
-import tarfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -13,12 +10,9 @@ from torch import Tensor
 from torchvision.datasets import CIFAR100
 
 from maxl_lightning.datasets.cifar100_hierarchy import block_order, class_names, coarser_classes
-from maxl_lightning.datasets.download import cifar_problem, network_timeout
+from maxl_lightning.datasets.torchvision_files import cifar_files
 
 __all__ = ["HierarchicalCIFAR100"]
-
-# what a download and its unpacking raise; urllib's errors are OSErrors, a wrong md5 is a RuntimeError
-_DOWNLOAD_ERRORS = (OSError, RuntimeError, EOFError, http.client.HTTPException, tarfile.TarError, zlib.error)
 
 
 class HierarchicalCIFAR100(CIFAR100):  # type: ignore[misc]  # torchvision has no types
@@ -60,28 +54,13 @@ class HierarchicalCIFAR100(CIFAR100):  # type: ignore[misc]  # torchvision has n
         self.targets: list[int]
         names = class_names(num_classes)
         self.num_classes = num_classes
-        try:
+        with cifar_files(type(self), root, "CIFAR-100").explained():
             super().__init__(root, train, transform, target_transform, download)
-        except RuntimeError as error:
-            raise cifar_problem(type(self), root, "CIFAR-100") from error
         self.fine_targets = torch.tensor(self.targets)
         self.coarse_targets = self._read_coarse_targets()
         self.targets = self.level_targets(num_classes).tolist()
         self.classes = list(names)
         self.class_to_idx = {name: number for number, name in enumerate(names)}
-
-    def download(self) -> None:
-        """Fetch and unpack the archive, unless the files are there.
-
-        Raises:
-            FileNotFoundError: if the download failed.
-            ValueError: if it left a corrupt file.
-        """
-        try:
-            with network_timeout():
-                super().download()
-        except _DOWNLOAD_ERRORS as error:
-            raise cifar_problem(type(self), self.root, "CIFAR-100") from error
 
     def level_targets(self, level: int) -> Tensor:
         """Return the classes of every image at a level of the hierarchy, int64 ``(N,)``.

@@ -1,14 +1,104 @@
-"""What to tell a user whose download failed, in place of a hang or a bare "not found or corrupted"."""
+"""What to tell a user whose data are missing or broken, in place of a hang or a bare "not found or corrupted"."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import calculate_md5
 
-__all__ = ["cifar_problem", "network_timeout"]
+__all__ = ["Check", "DataFiles", "Download", "md5_check", "network_timeout"]
+
+Check = Callable[[Path], str | None]
+"""Says what is wrong with a file that is there; None if nothing is."""
+
+
+class Download(NamedTuple):
+    """A file as its publisher offers it."""
+
+    url: str
+    md5: str
+    path: str
+    """Where it is put, relative to the folder of the data."""
+
+
+@dataclass(frozen=True)
+class DataFiles:
+    """The files of a data set: where they lie, how to tell broken ones, and where to get good ones.
+
+    torchvision reports an interrupted download, a file that was damaged later and a data set that was never
+    there as one; they need different remedies.
+
+    Args:
+        name: what the data set is called in messages.
+        root: the folder that holds, or shall hold, the data: ``data_dir``.
+        needed: what is read, relative to ``root``, with a check of each file.
+        downloads: what the files come from; those that are not ``needed`` themselves are archives of them.
+    """
+
+    name: str
+    root: Path
+    needed: Mapping[str, Check]
+    downloads: Sequence[Download]
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Read or download the data in this block: if that fails for want of good files, the error says so.
+
+        Raises:
+            FileNotFoundError: if files are missing; the message says how to get them.
+            ValueError: if a file is corrupt.
+        """
+        try:
+            with network_timeout():
+                yield
+        except Exception as error:
+            if (problem := self.problem()) is None:
+                raise
+            raise problem from error
+
+    def problem(self) -> FileNotFoundError | ValueError | None:
+        """Say what is wrong with the files and how to get good ones.
+
+        Returns:
+            ``ValueError`` if a file is there but broken, ``FileNotFoundError`` if one is missing, else None.
+        """
+        root = self.root.absolute()
+        for file, check in {**self.needed, **{d.path: md5_check(d.md5) for d in self.downloads}}.items():
+            path = root / file
+            if path.is_file() and (wrong := check(path)) is not None:
+                return ValueError(
+                    f"{path} is corrupt: {wrong}; an interrupted download leaves such a file. "
+                    f"Delete it and download again. {self._remedy(root)}"
+                )
+        missing = ", ".join(str(root / file) for file in self.needed if not (root / file).exists())
+        if missing:
+            return FileNotFoundError(f"{self.name} was not found in {root} (missing: {missing}). {self._remedy(root)}")
+        return None
+
+    def _remedy(self, root: Path) -> str:
+        offers = ", ".join(f"{download.url} (md5 {download.md5})" for download in self.downloads)
+        folder = (root / self.downloads[0].path).parent
+        unpacked = any(download.path not in self.needed for download in self.downloads)
+        held = " and ".join(dict.fromkeys(str(Path(file).parent) if "/" in file else file for file in self.needed))
+        return (
+            "With a network, the datamodule's prepare_data() downloads the data by itself. Without one, fetch "
+            f"{offers} elsewhere and put it into {folder}{': it is unpacked at the next start' if unpacked else ''}. "
+            f"If you have {held} already, name the folder that holds it with --data.data_dir or the environment "
+            "variable MAXL_DATA_DIR."
+        )
+
+
+def md5_check(md5: str) -> Check:
+    """Return a check that a file has this md5 sum."""
+
+    def check(path: Path) -> str | None:
+        found = calculate_md5(path)
+        return None if found == md5 else f"its md5 is {found}, expected {md5}"
+
+    return check
 
 
 @contextmanager
@@ -24,43 +114,3 @@ def network_timeout(seconds: float = 30.0) -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
-
-
-def cifar_problem(dataset: type[CIFAR10], root: str | Path, name: str) -> FileNotFoundError | ValueError:
-    """Say what is wrong with the files of CIFAR-10 or CIFAR-100, and how to get good ones.
-
-    An interrupted download and a data set that was never there need different remedies, but torchvision
-    reports both as one.
-
-    Args:
-        dataset: torchvision's class or a subclass: it knows the files and their md5 sums.
-        root: the folder that should hold ``dataset.base_folder``.
-        name: what the data set is called in the message.
-
-    Returns:
-        ``ValueError`` if a file is there but broken, else ``FileNotFoundError``; the caller raises it.
-    """
-    root = Path(root).absolute()
-    files = {root / dataset.base_folder / file: md5 for file, md5 in _members(dataset)}
-    for path, md5 in {**files, root / dataset.filename: dataset.tgz_md5}.items():
-        if path.is_file() and (found := calculate_md5(path)) != md5:
-            return ValueError(
-                f"{path} is corrupt: its md5 is {found}, expected {md5}; an interrupted download leaves such "
-                f"a file. Delete it and download again. {_how_to_get(dataset, root)}"
-            )
-    missing = ", ".join(str(path) for path in files if not path.is_file())
-    return FileNotFoundError(f"{name} was not found in {root} (missing: {missing}). {_how_to_get(dataset, root)}")
-
-
-def _members(dataset: type[CIFAR10]) -> list[tuple[str, str]]:
-    lists = [*dataset.train_list, *dataset.test_list, [dataset.meta["filename"], dataset.meta["md5"]]]
-    return [(file, md5) for file, md5 in lists]
-
-
-def _how_to_get(dataset: type[CIFAR10], root: Path) -> str:
-    return (
-        "With a network, the datamodule's prepare_data() does it by itself. Without one, fetch "
-        f"{dataset.url} (md5 {dataset.tgz_md5}; see https://www.cs.toronto.edu/~kriz/cifar.html) elsewhere "
-        f"and put it into {root}: it is unpacked at the next start. If you have {dataset.base_folder} already, "
-        "name the folder that holds it with --data.data_dir or the environment variable MAXL_DATA_DIR."
-    )

@@ -103,7 +103,7 @@ def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:  # accepts connections and says nothing
         url = f"http://127.0.0.1:{server.getsockname()[1]}/cifar-100-python.tar.gz"
         monkeypatch.setattr(HierarchicalCIFAR100, "url", url)
-        monkeypatch.setattr("maxl_lightning.datasets.cifar100.network_timeout", lambda: network_timeout(0.2))
+        monkeypatch.setattr("maxl_lightning.datasets.download.network_timeout", lambda: network_timeout(0.2))
         start = time.monotonic()
         with pytest.raises(FileNotFoundError, match="was not found"):
             HierarchicalCIFAR100(tmp_path, download=True)
