@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,9 +15,9 @@ from maxl_lightning.datamodules.gallery import plot_images
 from maxl_lightning.datamodules.images_per_class import check_images_per_class
 from maxl_lightning.datamodules.loader import EpochLoader
 from maxl_lightning.datamodules.sampler import EpochSampler
-from maxl_lightning.datamodules.split import stratified_split
+from maxl_lightning.datamodules.split import grouped_split, stratified_split
 from maxl_lightning.datamodules.transforms import image_transform
-from maxl_lightning.datasets.arguments import check_at_least, check_seed, default_data_dir, default_seed
+from maxl_lightning.datasets.arguments import check_at_least, check_seed, data_folder, default_seed
 from maxl_lightning.datasets.view import DatasetView, LabelledImages
 from maxl_lightning.functional import auxiliary_classes
 from maxl_lightning.labels import AuxiliaryDataset, AuxiliaryLabels, check_auxiliary_labels
@@ -98,7 +97,7 @@ class ImageDataModule(LightningDataModule, ABC):
             raise ValueError(f"val_fraction is {val_fraction}: use a share of at least 0 and below 1.")
         if auxiliary_labels is not None and psi is None:
             raise ValueError("auxiliary_labels need psi, the number of auxiliary classes: give psi, too.")
-        self.data_dir = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
+        self.data_dir = data_folder(data_dir)
         self.batch_size = batch_size
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.num_workers = num_workers
@@ -123,12 +122,27 @@ class ImageDataModule(LightningDataModule, ABC):
     def test_source(self) -> LabelledImages:
         """Return the test images, with their primary classes as ``targets``."""
 
+    def val_source(self) -> LabelledImages | None:
+        """Return validation images of their own; None, the default, holds out ``val_fraction`` of the others."""
+        return None
+
     def strata(self, source: LabelledImages) -> Sequence[int] | Tensor:
         """Return the classes whose shares the splits keep; the primary classes unless overridden."""
         return source.targets  # type: ignore[no-any-return]  # a list or a tensor
 
+    def groups(self, source: LabelledImages) -> Sequence[int] | Tensor | None:
+        """Return the group of each image, if none may have images on both sides of the validation split.
+
+        Frames of one video are all but the same image. None, the default, splits image by image.
+        """
+        return None
+
     def augmentation(self) -> Callable[[Any], Any] | None:
-        """Return what varies a training image before it is normalised; None, the default, shows it unchanged."""
+        """Return what varies a training image before it is normalised; None shows it as :meth:`sizing` leaves it."""
+        return self.sizing()
+
+    def sizing(self) -> Callable[[Any], Any] | None:
+        """Return what brings an image that is not augmented to its size; None, the default, leaves it as it is."""
         return None
 
     def download(self) -> None:
@@ -160,17 +174,19 @@ class ImageDataModule(LightningDataModule, ABC):
         if stage in ("test", "predict", None) and self.test_set is None:
             self.test_set = self._view(self.test_source())
 
-    def train_dataset(self) -> DatasetView | AuxiliaryDataset:
-        """Return the training images with augmentation, and with auxiliary labels if a source was given.
+    def train_dataset(self, augmented: bool = True) -> DatasetView | AuxiliaryDataset:
+        """Return the training images, with auxiliary labels if a source was given.
+
+        Args:
+            augmented: whether they vary as in training, or are shown as in evaluation.
 
         Raises:
             MisconfigurationException: before ``setup("fit")``.
         """
-        train_set = _ready(self.train_set, "fit")
-        augmentation = self.augmentation()
-        seed = None if augmentation is None else self._run_seed()
-        transform = image_transform(self.mean, self.std, augmentation)
-        view = DatasetView(train_set.source, train_set.indices, transform, seed)
+        view = _ready(self.train_set, "fit")
+        if augmented and (augmentation := self.augmentation()) is not None:
+            transform = image_transform(self.mean, self.std, augmentation)
+            view = DatasetView(view.source, view.indices, transform, self._run_seed())
         if self._labels is None or self.psi is None:
             return view
         return AuxiliaryDataset(view, self._labels, self.psi)
@@ -217,16 +233,22 @@ class ImageDataModule(LightningDataModule, ABC):
         return plot_images(images, titles, self.mean, self.std)
 
     def _split(self, source: LabelledImages) -> None:
-        num_val = round(self.val_fraction * len(source))
         strata = torch.as_tensor(self.strata(source))
-        val, rest = stratified_split(strata, num_val, self.split_seed, f"val_fraction={self.val_fraction}")
+        given = self.val_source()
+        val, rest = self._held_out(source, strata, self.val_fraction if given is None else 0.0)
         num_train = len(rest) if self.num_train is None else self.num_train
         if num_train > len(rest):
             raise ValueError(f"num_train is {num_train}, but only {len(rest)} images are left to train on.")
         chosen, _ = stratified_split(strata[rest], num_train, self.split_seed, "num_train")
         self.train_set = self._view(source, rest[chosen])
         check_images_per_class(self.train_set.targets, self.class_names, self.psi)
-        self.val_set = self._view(source, val)
+        self.val_set = self._view(source, val) if given is None else self._view(given)
+
+    def _held_out(self, source: LabelledImages, strata: Tensor, share: float) -> tuple[Tensor, Tensor]:
+        name, groups = f"val_fraction={share}", self.groups(source)
+        if groups is not None:
+            return grouped_split(strata, groups, share, self.split_seed, name)
+        return stratified_split(strata, round(share * len(source)), self.split_seed, name)
 
     def _label(self, source: AuxiliaryLabels) -> Tensor:
         psi = auxiliary_classes(self.psi or (), self.num_classes)
@@ -236,7 +258,7 @@ class ImageDataModule(LightningDataModule, ABC):
         return labels
 
     def _view(self, source: LabelledImages, indices: Tensor | None = None) -> DatasetView:
-        view = DatasetView(source, indices, image_transform(self.mean, self.std))
+        view = DatasetView(source, indices, image_transform(self.mean, self.std, self.sizing()))
         if len(view) and not 0 <= int(view.targets.min()) <= int(view.targets.max()) < self.num_classes:
             raise ValueError(
                 f"{type(source).__name__} has primary classes from {int(view.targets.min())} to "

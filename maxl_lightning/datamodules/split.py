@@ -8,10 +8,12 @@ import torch
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-__all__ = ["stratified_split"]
+__all__ = ["grouped_split", "stratified_split"]
 
 
-def stratified_split(strata: Sequence[int] | Tensor, size: int, seed: int, name: str) -> tuple[Tensor, Tensor]:
+def stratified_split(
+    strata: Sequence[int] | Tensor, size: int, seed: int, name: str, unit: str = "image"
+) -> tuple[Tensor, Tensor]:
     """Split images in two, each part with the classes in their share.
 
     Args:
@@ -19,6 +21,7 @@ def stratified_split(strata: Sequence[int] | Tensor, size: int, seed: int, name:
         size: number of images of the first part, from 0 to N.
         seed: seed of the choice.
         name: the argument to blame if the split is impossible.
+        unit: what is split, for that message.
 
     Returns:
         Numbers of the images of the first part and of the others, each sorted, int64.
@@ -35,17 +38,45 @@ def stratified_split(strata: Sequence[int] | Tensor, size: int, seed: int, name:
     if size in (0, len(classes)):
         parts = everything[:size], everything[size:]
     else:
-        _check_size(classes, size, name)
+        _check_size(classes, size, name, unit)
         parts = train_test_split(everything, train_size=size, stratify=classes, random_state=seed)
     first, others = (torch.from_numpy(np.sort(part)) for part in parts)
     return first, others
 
 
-def _check_size(classes: Any, size: int, name: str) -> None:
+def grouped_split(
+    strata: Sequence[int] | Tensor, groups: Sequence[int] | Tensor, share: float, seed: int, name: str
+) -> tuple[Tensor, Tensor]:
+    """Split images in two without parting those of a group, each part with the classes in their share.
+
+    Args:
+        strata: class of each of the N images, the same for all of a group.
+        groups: number of the group of each.
+        share: share of the groups, not of the images, that goes to the first part.
+        seed: seed of the choice.
+        name: the argument to blame if the split is impossible.
+
+    Returns:
+        Numbers of the images of the first part and of the others, each sorted, int64.
+
+    Raises:
+        ValueError: if a part would not be empty yet too small to hold a group of each class.
+
+    >>> first, others = grouped_split([0, 0, 0, 0], groups=[7, 8, 7, 8], share=0.5, seed=0, name="val_fraction")
+    >>> sorted([first.tolist(), others.tolist()])
+    [[0, 2], [1, 3]]
+    """
+    _, at, group = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
+    chosen, _ = stratified_split(np.asarray(strata)[at], round(share * len(at)), seed, name, "group")
+    inside = torch.from_numpy(np.isin(group, chosen.numpy()))
+    return inside.nonzero().flatten(), (~inside).nonzero().flatten()
+
+
+def _check_size(classes: Any, size: int, name: str, unit: str) -> None:
     counts = np.unique(classes, return_counts=True)[1]
     total, strata = len(classes), len(counts)
     if not strata <= size <= total - strata or counts.min() < 2:
         raise ValueError(
-            f"{name} asks for {size} of {total} images, but these are of {strata} classes and both parts need "
-            f"an image of each class: choose a number between {strata} and {total - strata}, or none or all."
+            f"{name} asks for {size} of {total} {unit}s, but these are of {strata} classes and both parts need "
+            f"one {unit} of each class: choose a number between {strata} and {total - strata}, or none or all."
         )

@@ -3,12 +3,12 @@
 import os
 from pathlib import Path
 
-__all__ = ["check_at_least", "check_seed", "default_data_dir", "default_seed"]
+__all__ = ["check_at_least", "check_seed", "data_folder", "default_seed"]
 
 
-def default_data_dir() -> Path:
-    """Return the folder named by the environment variable MAXL_DATA_DIR, else "data"."""
-    return Path(os.environ.get("MAXL_DATA_DIR") or "data").expanduser()
+def data_folder(data_dir: str | None) -> Path:
+    """Return the folder of the data; None stands for the environment variable MAXL_DATA_DIR, else "data"."""
+    return Path(data_dir or os.environ.get("MAXL_DATA_DIR") or "data").expanduser()
 
 
 def default_seed() -> int:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from maxl_lightning.datamodules.split import stratified_split
+from maxl_lightning.datamodules.split import grouped_split, stratified_split
 
 STRATA = torch.tensor([0] * 30 + [1] * 60 + [2] * 10)
 
@@ -32,5 +32,22 @@ def test_a_part_without_room_for_every_class_is_refused(size):
 
 
 def test_a_class_of_a_single_image_is_refused():
-    with pytest.raises(ValueError, match="both parts need an image of each class"):
+    with pytest.raises(ValueError, match="both parts need one image of each class"):
         stratified_split([0, 0, 0, 1], 2, seed=0, name="size")
+
+
+def test_no_group_is_parted_and_every_class_keeps_its_share():
+    groups = torch.arange(20).repeat(3)[torch.randperm(60, generator=torch.Generator().manual_seed(0))]
+    strata = groups % 2
+    first, others = grouped_split(strata, groups, share=0.2, seed=1, name="val_fraction")
+    assert sorted([*first.tolist(), *others.tolist()]) == list(range(60))
+    assert not set(groups[first].tolist()) & set(groups[others].tolist())
+    assert strata[first].bincount().tolist() == [6, 6]  # 2 of the 10 groups of each class, of 3 images each
+    again = grouped_split(strata, groups, share=0.2, seed=1, name="val_fraction")
+    assert torch.equal(first, again[0])
+    assert not torch.equal(first, grouped_split(strata, groups, share=0.2, seed=2, name="val_fraction")[0])
+
+
+def test_too_few_groups_are_named_as_such():
+    with pytest.raises(ValueError, match="val_fraction asks for 1 of 4 groups"):
+        grouped_split([0, 0, 1, 1], [0, 1, 2, 3], share=0.2, seed=0, name="val_fraction")
