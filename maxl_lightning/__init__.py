@@ -8,29 +8,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from maxl_lightning.datamodules import CIFAR100DataModule, DigitsDataModule
+    from maxl_lightning.datamodules import (
+        CIFAR10DataModule,
+        CIFAR100DataModule,
+        DigitsDataModule,
+        FashionMNISTDataModule,
+        MNISTDataModule,
+        SVHNDataModule,
+    )
     from maxl_lightning.modules import MAXLModule, MultiTaskModule, SingleTaskModule
     from maxl_lightning.networks import VGG16, Classifier, ConvNet4, LabelGenerator, MultiTaskNetwork, ResNet32
 
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "datamodules": ("CIFAR100DataModule", "DigitsDataModule"),
+    "datamodules": (
+        "CIFAR10DataModule",
+        "CIFAR100DataModule",
+        "DigitsDataModule",
+        "FashionMNISTDataModule",
+        "MNISTDataModule",
+        "SVHNDataModule",
+    ),
     "modules": ("MAXLModule", "MultiTaskModule", "SingleTaskModule"),
     "networks": ("Classifier", "ConvNet4", "LabelGenerator", "MultiTaskNetwork", "ResNet32", "VGG16"),
 }
 
 __all__ = [
     "VGG16",
+    "CIFAR10DataModule",
     "CIFAR100DataModule",
     "Classifier",
     "ConvNet4",
     "DigitsDataModule",
+    "FashionMNISTDataModule",
     "LabelGenerator",
     "MAXLModule",
+    "MNISTDataModule",
     "MultiTaskModule",
     "MultiTaskNetwork",
     "ResNet32",
+    "SVHNDataModule",
     "SingleTaskModule",
 ]
 

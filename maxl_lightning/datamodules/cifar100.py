@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from torch import Tensor
-from torchvision.transforms import v2
 
 from maxl_lightning.datamodules.base import ImageDataModule
+from maxl_lightning.datamodules.transforms import random_crop
 from maxl_lightning.datasets.cifar100 import HierarchicalCIFAR100
 from maxl_lightning.datasets.cifar100_hierarchy import check_level, class_names, psi_between
 from maxl_lightning.datasets.view import LabelledImages
@@ -69,5 +69,4 @@ class CIFAR100DataModule(ImageDataModule):
 
     def augmentation(self) -> Callable[[Any], Any]:
         """Return the paper's random crop and flip."""
-        augmentation: Callable[[Any], Any] = v2.Compose([v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip()])
-        return augmentation
+        return random_crop(32, flip=True)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torchvision.transforms import v2
 
-__all__ = ["image_transform"]
+__all__ = ["image_transform", "random_crop"]
 
 
 def image_transform(
@@ -29,3 +29,15 @@ def image_transform(
     normalised = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(mean), list(std))]
     transform: Callable[[Any], Any] = v2.Compose([v2.ToImage(), *varied, *normalised, v2.ToPureTensor()])
     return transform
+
+
+def random_crop(size: int, flip: bool) -> Callable[[Any], Any]:
+    """Return the paper's augmentation of small images: a crop of the image padded by 4 black pixels, and a flip.
+
+    Args:
+        size: height and width of image and crop, in pixels.
+        flip: whether to mirror half the images, left to right.
+    """
+    crop = v2.RandomCrop(size, padding=4)
+    augmentation: Callable[[Any], Any] = v2.Compose([crop, v2.RandomHorizontalFlip()]) if flip else crop
+    return augmentation

@@ -23,20 +23,19 @@ def cifar_files(dataset: type[CIFAR10], root: str | Path, name: str) -> DataFile
     return DataFiles(name, Path(root), needed, [Download(dataset.url, dataset.tgz_md5, dataset.filename)])
 
 
-def mnist_files(dataset: type[MNIST], root: str | Path, name: str) -> DataFiles:
+def mnist_files(dataset: type[MNIST], root: str | Path) -> DataFiles:
     """Return the files of MNIST or FashionMNIST: four of them, each packed by itself.
 
     There are no published md5 sums of the unpacked files, but their headers tell how long they should be.
 
     Args:
-        dataset: torchvision's class, whose name the folder has.
-        root: the folder that should hold the folder ``raw`` of the data set's own.
-        name: what the data set is called in messages.
+        dataset: torchvision's class, whose name folder and messages have.
+        root: the folder that should hold the data set's own.
     """
     folder = f"{dataset.__name__}/raw"
     downloads = [Download(dataset.mirrors[0] + file, md5, f"{folder}/{file}") for file, md5 in dataset.resources]
     needed = {download.path.removesuffix(".gz"): wrong_length for download in downloads}
-    return DataFiles(name, Path(root), needed, downloads)
+    return DataFiles(dataset.__name__, Path(root), needed, downloads)
 
 
 def svhn_files(root: str | Path) -> DataFiles:

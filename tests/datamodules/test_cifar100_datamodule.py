@@ -10,6 +10,21 @@ from maxl_lightning.datasets import HierarchicalCIFAR100
 from maxl_lightning.datasets.cifar100_hierarchy import class_names
 from maxl_lightning.labels import UniformLabels
 
+# the paper's six pairs of primary and auxiliary classes, and the hierarchy that each implies
+PSI = {
+    (3, 10): (5, 1, 4),
+    (3, 20): (10, 3, 7),
+    (3, 100): (50, 15, 35),
+    (10, 20): (3, 2, 2, 2, 1, 3, 3, 1, 1, 2),
+    (10, 100): (15, 10, 10, 10, 5, 15, 15, 5, 5, 10),
+    (20, 100): (5,) * 20,
+}
+
+needs_real_data = pytest.mark.skipif(
+    not Path(os.environ.get("MAXL_DATA_DIR", ""), "cifar-100-python").is_dir() or "MAXL_DATA_DIR" not in os.environ,
+    reason="MAXL_DATA_DIR names no folder with cifar-100-python",
+)
+
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
@@ -28,17 +43,7 @@ def splits(datamodule):
     return datamodule.train_set.indices.tolist(), datamodule.val_set.indices.tolist()
 
 
-@pytest.mark.parametrize(
-    ("levels", "psi"),
-    [
-        ((3, 10), (5, 1, 4)),
-        ((10, 20), (3, 2, 2, 2, 1, 3, 3, 1, 1, 2)),
-        ((20, 100), (5,) * 20),
-        ((20, 20), None),
-        ((100, 100), None),
-        ((20, 10), None),
-    ],
-)
+@pytest.mark.parametrize(("levels", "psi"), [*PSI.items(), ((20, 20), None), ((100, 100), None), ((20, 10), None)])
 def test_classes_and_psi_are_known_without_data(monkeypatch, levels, psi):
     monkeypatch.setenv("MAXL_DATA_DIR", "/nowhere")
     datamodule = CIFAR100DataModule(*levels)
@@ -130,10 +135,7 @@ def test_plot_names_the_classes(root):
     assert [axes.get_title() for axes in datamodule.plot().axes] == [class_names(100)[c] for c in first]
 
 
-@pytest.mark.skipif(
-    not Path(os.environ.get("MAXL_DATA_DIR", ""), "cifar-100-python").is_dir() or "MAXL_DATA_DIR" not in os.environ,
-    reason="MAXL_DATA_DIR names no folder with cifar-100-python",
-)
+@needs_real_data
 def test_the_real_images_split_as_documented():
     datamodule = CIFAR100DataModule(num_workers=0)
     datamodule.prepare_data()
@@ -144,3 +146,14 @@ def test_the_real_images_split_as_documented():
     images, primary = next(iter(datamodule.train_dataloader()))
     assert images.shape == (100, 3, 32, 32)
     assert primary.max() < 20
+
+
+@needs_real_data
+@pytest.mark.parametrize("levels", PSI)
+def test_the_real_images_have_as_many_finer_classes_as_psi_says(levels):
+    datamodule = CIFAR100DataModule(*levels)
+    images = datamodule.test_source()
+    primary, finer = torch.tensor(images.targets), images.finer_targets(levels[1])
+    inside = [finer[primary == number].unique().tolist() for number in range(levels[0])]
+    assert tuple(map(len, inside)) == PSI[levels] == datamodule.psi
+    assert [number for block in inside for number in block] == list(range(levels[1]))  # contiguous blocks in order
