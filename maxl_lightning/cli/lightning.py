@@ -161,19 +161,20 @@ def _overruled(asked: Namespace, taken: Namespace) -> list[str]:
     ]
 
 
-def run_lightning(args: ArgsType = None, run: bool = True) -> MAXLCLI:
+def run_lightning(args: ArgsType = None, run: bool = True, cli: type[MAXLCLI] = MAXLCLI) -> MAXLCLI:
     """Run one of Lightning's subcommands.
 
     Args:
         args: what to parse in place of the process's arguments.
         run: whether to run the subcommand; otherwise there is none, and the result has ``.model``,
             ``.datamodule`` and ``.trainer``, ready to use.
+        cli: the class that does it.
     """
     # Lightning 2.6 asks torch's pytree in a way that torch 2.14 deprecates
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     # torch scripts the forward rules of some of its operators when they are first used
     warnings.filterwarnings("ignore", message=".*torch.jit.script. is deprecated.*", category=FutureWarning)
-    return MAXLCLI(
+    return cli(
         LightningModule,
         LightningDataModule,
         save_config_callback=LogConfig,
