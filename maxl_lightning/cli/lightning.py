@@ -68,6 +68,8 @@ class MAXLCLI(LightningCLI):
                 f"configuration asks for a {_name(asked.class_path)}: use the configuration that it was trained with."
             )
         super()._parse_ckpt_path()
+        for name in LINKED:  # Lightning saves what the data would have set, also for a model that does not take it
+            (self._asked("model").get("dict_kwargs") or {}).pop(name, None)
         if asked is not None and (overruled := _overruled(asked, self._asked("model"))):
             rank_zero_warn(
                 "the model is built with the checkpoint's hyperparameters, and what the configuration says of "
