@@ -11,10 +11,16 @@ if TYPE_CHECKING:
     from maxl_lightning.datamodules import (
         CIFAR10DataModule,
         CIFAR100DataModule,
+        CINIC10DataModule,
         DigitsDataModule,
         FashionMNISTDataModule,
+        ImageFolderDataModule,
+        ImageNetSubsetDataModule,
+        ImagenetteDataModule,
         MNISTDataModule,
         SVHNDataModule,
+        TinyImageNetDataModule,
+        UCF101DataModule,
     )
     from maxl_lightning.modules import MAXLModule, MultiTaskModule, SingleTaskModule
     from maxl_lightning.networks import VGG16, Classifier, ConvNet4, LabelGenerator, MultiTaskNetwork, ResNet32
@@ -25,10 +31,16 @@ _ROOMS = {
     "datamodules": (
         "CIFAR10DataModule",
         "CIFAR100DataModule",
+        "CINIC10DataModule",
         "DigitsDataModule",
         "FashionMNISTDataModule",
+        "ImageFolderDataModule",
+        "ImageNetSubsetDataModule",
+        "ImagenetteDataModule",
         "MNISTDataModule",
         "SVHNDataModule",
+        "TinyImageNetDataModule",
+        "UCF101DataModule",
     ),
     "modules": ("MAXLModule", "MultiTaskModule", "SingleTaskModule"),
     "networks": ("Classifier", "ConvNet4", "LabelGenerator", "MultiTaskNetwork", "ResNet32", "VGG16"),
@@ -38,10 +50,14 @@ __all__ = [
     "VGG16",
     "CIFAR10DataModule",
     "CIFAR100DataModule",
+    "CINIC10DataModule",
     "Classifier",
     "ConvNet4",
     "DigitsDataModule",
     "FashionMNISTDataModule",
+    "ImageFolderDataModule",
+    "ImageNetSubsetDataModule",
+    "ImagenetteDataModule",
     "LabelGenerator",
     "MAXLModule",
     "MNISTDataModule",
@@ -50,6 +66,8 @@ __all__ = [
     "ResNet32",
     "SVHNDataModule",
     "SingleTaskModule",
+    "TinyImageNetDataModule",
+    "UCF101DataModule",
 ]
 
 

@@ -67,7 +67,7 @@ def grouped_split(
     [[0, 2], [1, 3]]
     """
     _, at, group = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
-    chosen, _ = stratified_split(np.asarray(strata)[at], round(share * len(at)), seed, name, "group")
+    chosen, _ = stratified_split(torch.as_tensor(strata)[at], round(share * len(at)), seed, name, "group")
     inside = torch.from_numpy(np.isin(group, chosen.numpy()))
     return inside.nonzero().flatten(), (~inside).nonzero().flatten()
 

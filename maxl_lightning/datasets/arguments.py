@@ -3,12 +3,17 @@
 import os
 from pathlib import Path
 
-__all__ = ["check_at_least", "check_seed", "data_folder", "default_seed"]
+__all__ = ["check_at_least", "check_seed", "data_folder", "default_data_dir", "default_seed"]
+
+
+def default_data_dir() -> Path:
+    """Return the folder named by the environment variable MAXL_DATA_DIR, else "data"."""
+    return Path(os.environ.get("MAXL_DATA_DIR") or "data").expanduser()
 
 
 def data_folder(data_dir: str | None) -> Path:
-    """Return the folder of the data; None stands for the environment variable MAXL_DATA_DIR, else "data"."""
-    return Path(data_dir or os.environ.get("MAXL_DATA_DIR") or "data").expanduser()
+    """Return the folder of the data; None stands for :func:`default_data_dir`."""
+    return default_data_dir() if data_dir is None else Path(data_dir).expanduser()
 
 
 def default_seed() -> int:
