@@ -81,13 +81,15 @@ class DataFiles:
     def _remedy(self, root: Path) -> str:
         offers = ", ".join(f"{download.url} (md5 {download.md5})" for download in self.downloads)
         folder = (root / self.downloads[0].path).parent
+        them, they_are = ("it", "it is") if len(self.downloads) == 1 else ("them", "they are")
         unpacked = any(download.path not in self.needed for download in self.downloads)
         held = " and ".join(dict.fromkeys(str(Path(file).parent) if "/" in file else file for file in self.needed))
         return (
             "With a network, the datamodule's prepare_data() downloads the data by itself. Without one, fetch "
-            f"{offers} elsewhere and put it into {folder}{': it is unpacked at the next start' if unpacked else ''}. "
-            f"If you have {held} already, name the folder that holds it with --data.data_dir or the environment "
-            "variable MAXL_DATA_DIR."
+            f"{offers} elsewhere and put {them} into {folder}"
+            f"{f': {they_are} unpacked at the next start' if unpacked else ''}. "
+            f"If you have {held} already, name the folder that holds {'them' if ' and ' in held else 'it'} with "
+            "--data.data_dir or the environment variable MAXL_DATA_DIR."
         )
 
 

@@ -50,8 +50,8 @@ def test_the_remedy_names_address_sum_folder_and_flag(root):
     message = str(files(root).problem())
     assert f"Some data was not found in {root} (missing: {root}/a/one). " in message
     assert f"fetch https://there.org/all.zip (md5 {GOOD}), https://there.org/b (md5 {GOOD}) elsewhere" in message
-    assert f"put it into {root}/pack: it is unpacked at the next start" in message
-    assert "If you have a and b already, name the folder that holds it with --data.data_dir" in message
+    assert f"put them into {root}/pack: they are unpacked at the next start" in message
+    assert "If you have a and b already, name the folder that holds them with --data.data_dir" in message
 
 
 def test_an_archive_is_not_missed_where_its_files_are(root):
