@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
@@ -154,8 +155,14 @@ class ImageDataModule(LightningDataModule, ABC):
         """
 
     def prepare_data(self) -> None:
-        """Fetch the data: Lightning calls this in one process of each machine, before any reads them."""
+        """Fetch the data, and before training let the label source do what takes long.
+
+        Lightning calls this in one process of each machine, before any reads the data.
+        """
         self.download()
+        trains = self.trainer is None or self.trainer.state.fn == TrainerFn.FITTING
+        if trains and self.auxiliary_labels is not None and self.psi is not None:
+            self.auxiliary_labels.prepare(self._read_training_images(), self.psi)
 
     def setup(self, stage: str | None = None) -> None:
         """Read the images of a stage and split them, once.
@@ -167,8 +174,8 @@ class ImageDataModule(LightningDataModule, ABC):
             FileNotFoundError: if the data are not there.
             ValueError: if they are corrupt, or do not suit the split, the number of classes or the labels.
         """
-        if stage in ("fit", "validate", None) and self.train_set is None:
-            self._split(self.train_source())
+        if stage in ("fit", "validate", None):
+            self._read_training_images()
         if stage in ("fit", None) and self.auxiliary_labels is not None and self._labels is None:
             self._labels = self._label(self.auxiliary_labels)
         if stage in ("test", "predict", None) and self.test_set is None:
@@ -231,6 +238,11 @@ class ImageDataModule(LightningDataModule, ABC):
         images, primary = batch[0][:16], batch[1][:16]
         titles = [self.class_names[number] for number in primary.tolist()]
         return plot_images(images, titles, self.mean, self.std)
+
+    def _read_training_images(self) -> DatasetView:
+        if self.train_set is None:
+            self._split(self.train_source())
+        return _ready(self.train_set, "fit")
 
     def _split(self, source: LabelledImages) -> None:
         strata = torch.as_tensor(self.strata(source))

@@ -4,6 +4,7 @@ from maxl_lightning.labels.base import AuxiliaryLabels
 from maxl_lightning.labels.checks import check_auxiliary_labels
 from maxl_lightning.labels.dataset import AuxiliaryDataset
 from maxl_lightning.labels.human import HumanLabels
+from maxl_lightning.labels.kmeans import KMeansLabels
 from maxl_lightning.labels.random import RandomLabels
 from maxl_lightning.labels.uniform import UniformLabels
 
@@ -11,6 +12,7 @@ __all__ = [
     "AuxiliaryDataset",
     "AuxiliaryLabels",
     "HumanLabels",
+    "KMeansLabels",
     "RandomLabels",
     "UniformLabels",
     "check_auxiliary_labels",

@@ -1,5 +1,6 @@
 """Networks: the paper's trunks, the multi-task network and the label generator. Plain torch modules."""
 
+from maxl_lightning.networks.autoencoder import Autoencoder
 from maxl_lightning.networks.convnet import ConvNet4
 from maxl_lightning.networks.heads import Head
 from maxl_lightning.networks.label_generator import LabelGenerator
@@ -10,6 +11,7 @@ from maxl_lightning.networks.vgg import VGG16
 
 __all__ = [
     "VGG16",
+    "Autoencoder",
     "Classifier",
     "ConvNet4",
     "Head",
