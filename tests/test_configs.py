@@ -4,16 +4,18 @@ import os
 import re
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
 from tiny_data import WRITERS
+from tiny_folders import FOLDER_WRITERS, folder_options
 from torch.optim import SGD
 from torch.optim.lr_scheduler import StepLR
 
 from maxl_lightning import CIFAR100DataModule, MAXLModule, MultiTaskModule, SingleTaskModule
 from maxl_lightning.cli import main
-from maxl_lightning.networks import VGG16, ConvNet4
+from maxl_lightning.networks import VGG16, ConvNet4, ResNet32
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("configs/*/*.yaml"))
@@ -36,7 +38,18 @@ def few(train, evaluated):
 
 @cache
 def made(name):
-    return main(["--config", str(ROOT / name), *QUIET], run=False)
+    data = Path(name).parent.name
+    # the classes of a folder are known from the folder alone
+    options = folder_options(data, Path(written(data).name)) if data in FOLDER_WRITERS else []
+    return main(["--config", str(ROOT / name), *QUIET, *options], run=False)
+
+
+@cache
+def written(data):
+    """Write tiny data into a folder that is there until all tests have run."""
+    folder = TemporaryDirectory()
+    FOLDER_WRITERS[data](Path(folder.name))
+    return folder
 
 
 def trained(name, *arguments):
@@ -50,7 +63,7 @@ def trained(name, *arguments):
 def test_the_methods_are_there_for_each_data_set():
     for data in ("digits", "cifar100"):
         assert {f"configs/{data}/{method}.yaml" for method in METHODS} <= set(CONFIGS)
-    for data in WRITERS:
+    for data in [*WRITERS, *FOLDER_WRITERS]:
         assert {f"configs/{data}/{method}.yaml" for method in ("single", "maxl")} <= set(CONFIGS)
     assert "configs/cifar100/maxl_paper.yaml" in CONFIGS
 
@@ -107,17 +120,21 @@ def check_optimizer(entry, weight_decay, lr):
     assert entry["lr_scheduler"]["interval"] == "epoch"
 
 
-TEN_CLASSES = {"cifar10": (VGG16, 5), "fashion_mnist": (ConvNet4, 3), "mnist": (ConvNet4, 3), "svhn": (ConvNet4, 5)}
+TABLE_1 = {
+    "cifar10": (VGG16, 5), "cinic10": (ResNet32, 5), "fashion_mnist": (ConvNet4, 3), "imagenet": (VGG16, 5),
+    "mnist": (ConvNet4, 3), "svhn": (ConvNet4, 5), "ucf101": (ResNet32, 3),
+}  # fmt: skip
 """The paper's trunk, and its best ψ of Table 1; FashionMNIST, which is not there, has MNIST's."""
 
 
-@pytest.mark.parametrize("data", TEN_CLASSES)
-def test_the_papers_settings_arrive_for_ten_classes_too(data):
-    trunk, psi = TEN_CLASSES[data]
+@pytest.mark.parametrize("data", TABLE_1)
+def test_the_papers_settings_arrive_for_the_other_data_sets_too(data):
+    trunk, psi = TABLE_1[data]
     for method, rates in (("single", [(0, 0.01)]), ("maxl", [(0, 0.01), (5e-4, 1e-3)])):
         cli = made(f"configs/{data}/{method}.yaml")
         assert (cli.trainer.max_epochs, cli.datamodule.batch_size, cli.datamodule.val_fraction) == (200, 100, 0.1)
-        assert (cli.model.num_classes, cli.datamodule.psi) == (10, (psi,) * 10 if method == "maxl" else None)
+        assert cli.datamodule.psi == ((psi,) * cli.model.num_classes if method == "maxl" else None)
+        assert getattr(cli.datamodule, "image_size", 32) == 32
         for network in (cli.model.network, cli.model.label_generator) if method == "maxl" else (cli.model.network,):
             assert type(network.trunk) is trunk
             assert next(network.trunk.parameters()).shape[1] == len(cli.datamodule.mean)
@@ -183,7 +200,8 @@ def check_checkpoints(cli, folder):
 
 def one_batch(data):
     """Return options that make a batch of four of a set of tiny data, and an epoch of one batch."""
-    shares = {"cifar100": (0.01, 0.04)}  # 400 training images, the others have 180
+    shares = {"cifar100": (0.01, 0.04), "cinic10": (0.1, 0.2), "imagenette": (0.06, 0.2)}  # the others have 180 images
+    shares |= {name: (0.2, 0.5) for name in ("image_folder", "imagenet", "tiny_imagenet", "ucf101")}  # some 20
     return ["--data.batch_size=4", "--data.num_workers=0", *few(*shares.get(data, (0.03, 0.2)))]
 
 
@@ -191,14 +209,16 @@ def one_batch(data):
 def test_it_trains(name, tmp_path, monkeypatch):
     """On tiny data in the layout of the true files; the digits are there anyway."""
     data = Path(name).parent.name
-    if data not in WRITERS:
+    if data not in WRITERS | FOLDER_WRITERS:
         check_checkpoints(*trained(name))
         return
-    WRITERS[data](tmp_path / "data", monkeypatch)
+    (WRITERS | FOLDER_WRITERS)[data](tmp_path / "data", monkeypatch)
     epochs = 2 if "paper" in name else 1  # the authors' order has two passes
-    options = [f"--data.data_dir={tmp_path / 'data'}", f"--trainer.max_epochs={epochs}", *one_batch(data)]
-    if name in CIFAR and "paper" not in name:
-        options.append("--data.val_fraction=0.2")  # an image of each of the 100 classes
+    options = [*folder_options(data, tmp_path / "data"), f"--trainer.max_epochs={epochs}", *one_batch(data)]
+    if (name in CIFAR and "paper" not in name) or data in FOLDER_WRITERS:
+        options.append("--data.val_fraction=0.25")  # an image of each of the 100 classes, or of a few images
+    if data in FOLDER_WRITERS:
+        options.append("--data.image_size=32")
     cli, folder = trained(name, *options)
     check_checkpoints(cli, folder)
     assert cli.trainer.global_step == epochs

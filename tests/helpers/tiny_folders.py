@@ -126,3 +126,10 @@ FOLDER_WRITERS = {
     "ucf101": write_ucf101,
 }
 """``writer(root, monkeypatch)`` of each data set, by the name that its configs' folder has."""
+
+
+def folder_options(data: str, root: Path) -> list[str]:
+    """Return the command line's options that lead to what the writer of a data set wrote into root."""
+    if data == "image_folder":
+        return [f"--data.train_dir={root / 'train'}", f"--data.test_dir={root / 'test'}"]
+    return [f"--data.data_dir={root}"]
