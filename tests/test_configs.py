@@ -201,7 +201,7 @@ def check_checkpoints(cli, folder):
 def one_batch(data):
     """Return options that make a batch of four of a set of tiny data, and an epoch of one batch."""
     shares = {"cifar100": (0.01, 0.04), "cinic10": (0.1, 0.2), "imagenette": (0.06, 0.2)}  # the others have 180 images
-    shares |= {name: (0.2, 0.5) for name in ("image_folder", "imagenet", "tiny_imagenet", "ucf101")}  # some 20
+    shares |= dict.fromkeys(("image_folder", "imagenet", "tiny_imagenet", "ucf101"), (0.2, 0.5))  # some 20
     return ["--data.batch_size=4", "--data.num_workers=0", *few(*shares.get(data, (0.03, 0.2)))]
 
 
