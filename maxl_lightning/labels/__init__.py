@@ -6,6 +6,7 @@ from maxl_lightning.labels.dataset import AuxiliaryDataset
 from maxl_lightning.labels.human import HumanLabels
 from maxl_lightning.labels.kmeans import KMeansLabels
 from maxl_lightning.labels.random import RandomLabels
+from maxl_lightning.labels.saved import SavedLabels
 from maxl_lightning.labels.uniform import UniformLabels
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "HumanLabels",
     "KMeansLabels",
     "RandomLabels",
+    "SavedLabels",
     "UniformLabels",
     "check_auxiliary_labels",
 ]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from maxl_lightning.datasets.view import DatasetView
-from maxl_lightning.labels.atomic import written_atomically
+from maxl_lightning.files import replacing
 from maxl_lightning.labels.blocks import outside_own_block
 from maxl_lightning.labels.checks import check_auxiliary_labels
 
@@ -55,8 +55,8 @@ def save_labels(path: Path, labels: Tensor, settings: Mapping[str, Any]) -> None
         labels: class indices ``(N,)``.
         settings: numbers, strings and lists of them, by name.
     """
-    with written_atomically(path) as temporary:
-        torch.save({"labels": labels, "settings": dict(settings)}, temporary)
+    with replacing(path) as part:
+        torch.save({"labels": labels, "settings": dict(settings)}, part)
 
 
 def load_labels(path: Path, dataset: DatasetView, psi: Sequence[int]) -> Tensor | None:
