@@ -5,14 +5,15 @@ import sys
 
 def main() -> None:
     """Run the command line with the process's arguments; a run that SIGTERM ends says so by its exit status, 143."""
-    from lightning.pytorch.utilities.exceptions import SIGTERMException
-
     from maxl_lightning import cli
 
     try:
         cli.main()
-    except SIGTERMException:
-        sys.exit(143)
+    except SystemExit as error:
+        exceptions = sys.modules.get("lightning.pytorch.utilities.exceptions")  # not imported for this: takes seconds
+        if exceptions is not None and isinstance(error, exceptions.SIGTERMException):
+            sys.exit(143)
+        raise
 
 
 if __name__ == "__main__":

@@ -2,18 +2,20 @@
 
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from lightning.pytorch.cli import ArgsType
+if TYPE_CHECKING:
+    from lightning.pytorch.cli import ArgsType
 
-from maxl_lightning.cli.lightning import MAXLCLI, run_lightning
+    from maxl_lightning.cli.lightning import MAXLCLI
 
-__all__ = ["MAXLCLI", "main"]
+__all__ = ["main"]
 
 COMMANDS = ("compare", "labels")
 """Subcommands beside Lightning's; the module of each name here has ``run(words)``."""
 
 
-def main(args: ArgsType = None, run: bool = True) -> MAXLCLI | None:
+def main(args: "ArgsType" = None, run: bool = True) -> "MAXLCLI | None":
     """Run the command line.
 
     Args:
@@ -28,4 +30,6 @@ def main(args: ArgsType = None, run: bool = True) -> MAXLCLI | None:
     if run and isinstance(words, list) and words and words[0] in COMMANDS:
         import_module(f"{__name__}.{words[0]}").run(words[1:])
         return None
+    from maxl_lightning.cli.lightning import run_lightning  # takes seconds, and other commands may do without
+
     return run_lightning(args, run)

@@ -21,6 +21,12 @@ import maxl_lightning.modules
 import maxl_lightning.networks  # noqa: F401 - importing the rooms makes their bare class names known to configs
 from maxl_lightning.callbacks import LogConfig
 
+DESCRIPTION = (
+    "Meta AuXiliary Learning for PyTorch Lightning. Beside the subcommands below there are compare, which trains "
+    "methods with several seeds and compares them (maxl compare --help), and labels, which writes the labels that a "
+    "network has learned (maxl labels --help)."
+)
+
 LINKED = ("num_classes", "psi")
 """What flows from the data to the model, where both have it."""
 
@@ -181,7 +187,7 @@ def run_lightning(args: ArgsType = None, run: bool = True, cli: type[MAXLCLI] = 
         LightningDataModule,
         save_config_callback=LogConfig,
         trainer_defaults={"logger": {"class_path": "CSVLogger", "init_args": {"save_dir": "runs"}}},
-        parser_kwargs={"prog": "maxl", "description": "Meta AuXiliary Learning for PyTorch Lightning."},
+        parser_kwargs={"prog": "maxl", "description": DESCRIPTION},
         subclass_mode_model=True,
         subclass_mode_data=True,
         args=args,

@@ -1,5 +1,6 @@
 """A configuration as ``maxl fit`` would read it, without building anything."""
 
+import json
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -23,14 +24,14 @@ class SettingsReader(MAXLCLI):
         """Build nothing."""
 
     def after_instantiate_classes(self) -> None:
-        """Check nothing: ``maxl fit`` does, when it runs."""
+        """Check nothing: ``maxl fit`` does."""
 
     def _set_seed(self) -> None:
-        """Seed nothing."""
+        """Leave random numbers alone."""
 
 
 def read_settings(config: str, words: Sequence[str]) -> dict[str, Any]:
-    """Return a configuration with all defaults filled in, as nested plain values.
+    """Return model, data and Trainer of a configuration with all defaults filled in, as nested plain values.
 
     Args:
         config: path of the file.
@@ -40,11 +41,16 @@ def read_settings(config: str, words: Sequence[str]) -> dict[str, Any]:
         ValueError: if the file or an option is wrong, with the parser's reason.
     """
     with warnings.catch_warnings():
-        # Lightning takes our own arguments for some that were meant for it
+        # Lightning takes this process's own arguments for some that were meant for it
         warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")
         try:
             reader = run_lightning(["--config", config, *words], run=False, cli=SettingsReader)
         except ArgumentError as error:
             raise ValueError(f"{config}: {error}") from None
-    settings: dict[str, Any] = reader.config.as_dict()
-    return {part: settings[part] for part in ("model", "data", "trainer")}
+    settings = {part: reader.config[part] for part in ("model", "data", "trainer")}
+    plain: dict[str, Any] = json.loads(json.dumps(settings, default=_plain))
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    return value.as_dict() if hasattr(value, "as_dict") else str(value)

@@ -1,5 +1,6 @@
 """One attempt at a run: whether it is needed, where it begins, and what it leaves."""
 
+import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 
 from maxl_lightning.compare.metrics import archive, curve, measured, tested_epochs
 from maxl_lightning.compare.plan import Run
-from maxl_lightning.compare.store import read_json, replacing, write_json
+from maxl_lightning.compare.settings import Method
+from maxl_lightning.compare.store import read_json, write_json
+from maxl_lightning.files import replacing
 
-__all__ = ["Start", "begin", "finish", "is_finished"]
+__all__ = ["Start", "begin", "check_unchanged", "digest", "finish", "is_finished"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,21 @@ class Start:
 def is_finished(run: Run) -> bool:
     """Say whether the run has its results."""
     return (run.folder / "run.json").is_file()
+
+
+def digest(config: str) -> str:
+    """Return the digest of a configuration file's content."""
+    return hashlib.sha256(Path(config).read_bytes()).hexdigest()
+
+
+def check_unchanged(method: Method) -> None:
+    """Refuse a configuration file that is no longer the one that was checked.
+
+    Raises:
+        ValueError: if it was edited meanwhile.
+    """
+    if digest(method.config) != method.digest:
+        raise ValueError(f"{method.config} has changed since the comparison was started: give the command again.")
 
 
 def begin(run: Run) -> Start:

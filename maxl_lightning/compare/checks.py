@@ -1,28 +1,31 @@
 """What the configurations of one comparison must agree in; all is checked before anything runs."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from maxl_lightning.compare.settings import Method, arguments, class_name, differences, flattened
 
-__all__ = ["check_methods"]
+__all__ = ["check_methods", "unequal_budgets"]
 
 OWN = ("auxiliary_labels", "psi", "num_workers", "pin_memory", "eval_batch_size")
 """Arguments of the data in which methods may differ: what a method is, and what changes no number."""
 
 
-def check_methods(methods: Sequence[Method]) -> None:
-    """Refuse configurations that cannot be compared, and warn of unequal budgets.
+def check_methods(methods: Sequence[Method], new_splits: bool) -> None:
+    """Refuse configurations that cannot be compared.
+
+    Args:
+        methods: all of one comparison.
+        new_splits: whether the seed decides the splits of the data.
 
     Raises:
         ValueError: naming the configuration, what is wrong with it and the remedy.
     """
     for method in methods:
         check_runnable(method)
+        if new_splits and "split_seed" not in arguments(method.settings["data"]):
+            raise ValueError(f"the data of {method.config} have no argument split_seed: leave out --new_splits.")
     check_same_data(methods)
-    for warning in unequal_budgets(methods):
-        warnings.warn(warning, stacklevel=2)
 
 
 def check_runnable(method: Method) -> None:

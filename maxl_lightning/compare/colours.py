@@ -12,10 +12,11 @@ PALETTE = {
     "human": "#CC79A7",
     "frozen": "#E69F00",
     "maxl": "#D55E00",
+    "no_lookahead": "#999999",
 }
 """Okabe and Ito's colours, which colour-blind readers can tell apart (https://jfly.uni-koeln.de/color/)."""
 
-OTHERS = ("#7F7F7F", "#7B3F00", "#5D3A9B", "#1A7F7F", "#B8A000", "#8C0027")
+OTHERS = ("#7B3F00", "#5D3A9B", "#1A7F7F", "#B8A000", "#8C0027")
 """For methods of other names, in their order."""
 
 

@@ -9,6 +9,7 @@ from maxl_lightning.compare.plan import Comparison
 from maxl_lightning.compare.report import report
 from maxl_lightning.compare.schedule import train_all
 from maxl_lightning.compare.store import keep_comparison
+from maxl_lightning.compare.worker import Outcome
 
 __all__ = ["compare"]
 
@@ -31,11 +32,16 @@ def compare(comparison: Comparison, jobs: int, references: Sequence[str] | None,
     console.print(f"{len(runs)} runs, {len(runs) - len(owed)} of them finished already")
     outcomes = train_all(owed, jobs, console) if owed else []
     report(comparison, references, console)
+    return _status(outcomes, console)
+
+
+def _status(outcomes: Sequence[Outcome], console: Console) -> int:
+    """Say what is missing, and return the exit status: 130, as after Ctrl-C, if runs were stopped."""
+    failed = [outcome.run for outcome in outcomes if outcome.state == "failed"]
+    for run in failed:
+        console.print(f"failed: {run.name}, see {run.log}", soft_wrap=True, highlight=False)
     stopped = [outcome for outcome in outcomes if outcome.state == "stopped"]
-    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
-    for outcome in failed:
-        console.print(f"failed: {outcome.run.name}, see {outcome.run.log}", soft_wrap=True, highlight=False)
     if stopped:
-        console.print(f"stopped with {len(stopped)} runs to do: the same command goes on")
+        console.print(f"stopped with {len(stopped)} runs to do: the same command goes on where they were")
         return 130
     return 1 if failed else 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["archive", "curve", "measured", "tested_epochs"]
+__all__ = ["archive", "curve", "latest_epoch", "measured", "tested_epochs"]
 
 COLUMNS = {
     "test/accuracy": "test_accuracy",
@@ -59,6 +59,18 @@ def tested_epochs(folder: Path) -> set[int]:
     """Return the Trainer's epochs, from 0, after which a test is on record."""
     rows = measured(folder)
     return {int(epoch) for epoch in rows.loc[rows["test/accuracy"].notna(), "epoch"]}
+
+
+def latest_epoch(folder: Path) -> int | None:
+    """Return the Trainer's epoch, from 0, that the last row is of: a look at the file's two ends."""
+    try:
+        with (folder / "metrics.csv").open("rb") as stream:
+            names = stream.readline().decode().strip().split(",")
+            stream.seek(max(stream.seek(0, io.SEEK_END) - 4096, 0))
+            row = stream.read().decode().splitlines()[-2].split(",")  # the last one may not be complete
+        return int(float(dict(zip(names, row, strict=True))["epoch"]))
+    except (OSError, LookupError, ValueError):  # nothing is written yet
+        return None
 
 
 def curve(rows: "pd.DataFrame", alternating: bool) -> "pd.DataFrame":

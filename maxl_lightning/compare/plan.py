@@ -9,7 +9,10 @@ from pathlib import Path
 from maxl_lightning.compare.command import fit_words
 from maxl_lightning.compare.settings import Method
 
-__all__ = ["Comparison", "Run"]
+__all__ = ["Comparison", "Run", "run_folder"]
+
+PROGRAM = (sys.executable, "-m", "maxl_lightning")
+"""What ``maxl`` is called by, whether or not it is on the path."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Run:
 
     def command(self, resume: bool) -> list[str]:
         """Return the command line that starts the run, or goes on with it."""
-        return [sys.executable, "-m", "maxl_lightning", *self._all_words(resume)]
+        return [*PROGRAM, *self._all_words(resume)]
 
     def shown(self, resume: bool) -> str:
         """Return the same command as one would type it."""

@@ -10,10 +10,17 @@ from maxl_lightning.compare.store import read_json
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["collect", "run_row"]
+__all__ = ["accuracy_of", "collect", "run_row"]
 
 LAST = 5
 """Epochs that the test accuracy is the mean of, as in the paper's section 4."""
+
+COLUMNS = (
+    "method", "seed", "finished", "test_accuracy", "averaged_epochs", "test_accuracy_final",
+    "test_accuracy_best_validation", "best_validation_epoch", "val_accuracy", "train_accuracy", "label_confidence",
+    "label_entropy", "epochs", "seconds", "attempts",
+)  # fmt: skip
+"""Columns of ``runs.csv``."""
 
 
 def collect(runs: Sequence[Run]) -> tuple["pd.DataFrame", "pd.DataFrame"]:
@@ -27,19 +34,20 @@ def collect(runs: Sequence[Run]) -> tuple["pd.DataFrame", "pd.DataFrame"]:
         if row["finished"]:
             kept, epochs = read_json(run.folder / "run.json"), pd.read_csv(run.folder / "curve.csv")
             row |= run_row(epochs) | {"seconds": kept["seconds"], "attempts": kept["attempts"]}
-            epochs.insert(0, "method", run.method.name)
-            epochs.insert(1, "seed", run.seed)
-            curves.append(epochs)
+            curves.append(epochs.assign(method=run.method.name, seed=run.seed))
         rows.append(row)
-    return pd.DataFrame(rows, columns=list(COLUMNS)), pd.concat(curves) if curves else pd.DataFrame()
+    if not curves:
+        return pd.DataFrame(rows, columns=list(COLUMNS)), pd.DataFrame()
+    joined = pd.concat(curves, ignore_index=True)
+    first = ["method", "seed", "epoch"]
+    return pd.DataFrame(rows, columns=list(COLUMNS)), joined[[*first, *joined.columns.drop(first)]]
 
 
-COLUMNS = (
-    "method", "seed", "finished", "test_accuracy", "averaged_epochs", "test_accuracy_final",
-    "test_accuracy_best_validation", "best_validation_epoch", "val_accuracy", "train_accuracy", "label_confidence",
-    "label_entropy", "epochs", "seconds", "attempts",
-)  # fmt: skip
-"""Columns of ``runs.csv``."""
+def accuracy_of(run: Run) -> float:
+    """Return the test accuracy of a finished run."""
+    import pandas as pd
+
+    return float(run_row(pd.read_csv(run.folder / "curve.csv"))["test_accuracy"])
 
 
 def run_row(epochs: "pd.DataFrame") -> dict[str, Any]:

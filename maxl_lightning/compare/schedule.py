@@ -1,17 +1,19 @@
-"""All runs, some at a time, with progress; one that fails does not keep the others from going on."""
+"""All runs, some at a time; one that fails does not keep the others from going on."""
 
 import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from threading import current_thread, main_thread
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from maxl_lightning.compare.plan import Run
-from maxl_lightning.compare.process import Outcome, Stop, last_lines, train
+from maxl_lightning.compare.process import Stop, last_lines
+from maxl_lightning.compare.progress import RunProgress
+from maxl_lightning.compare.results import accuracy_of
+from maxl_lightning.compare.worker import Outcome, train
 
 __all__ = ["train_all"]
 
@@ -19,37 +21,34 @@ __all__ = ["train_all"]
 def train_all(runs: Sequence[Run], jobs: int, console: Console) -> list[Outcome]:
     """Train the runs, ``jobs`` at a time, and return how each ended.
 
-    SIGINT and SIGTERM are handed to the processes; those that have not started then never do.
+    SIGINT and SIGTERM are handed to the processes; runs that have not started then never do.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     outcomes: list[Outcome] = []
-    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(jobs) as pool, stoppable(console) as stop:
-        bar = progress.add_task("runs", total=len(runs))
-        waiting: set[Future[Outcome]] = {pool.submit(train, run, stop, _sayer(console)) for run in runs}
-        while waiting:
-            done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-            for future in done:
-                outcome = future.result()
-                outcomes.append(outcome)
-                progress.update(bar, advance=outcome.state != "stopped")
-                _report(outcome, console)
+    with stoppable() as stop, RunProgress(len(runs), console) as progress, ThreadPoolExecutor(jobs) as pool:
+        waiting = {pool.submit(train, run, stop, progress) for run in runs}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                for outcome in [future.result() for future in done]:
+                    outcomes.append(outcome)
+                    progress.ended(outcome.run, done=outcome.state != "stopped")
+                    _report(outcome, progress)
+                progress.look()
+        finally:
+            stop.asked.set()  # an error here ends the processes, too
     return outcomes
 
 
-def _sayer(console: Console):
-    return lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _report(outcome: Outcome, console: Console) -> None:
-    if outcome.state != "failed":
-        return
-    log = outcome.run.log
-    console.print(f"[bold red]failed[/]: {outcome.run.name} ({outcome.reason}). The end of {log}:", soft_wrap=True)
-    console.print(last_lines(log), markup=False, highlight=False, soft_wrap=True)
+def _report(outcome: Outcome, progress: RunProgress) -> None:
+    run = outcome.run
+    if outcome.state == "finished":
+        progress.say(f"{run.name}: finished, test accuracy {100 * accuracy_of(run):.2f} %")
+    if outcome.state == "failed":
+        progress.say(f"{run.name}: FAILED, {outcome.reason}. The end of {run.log}:\n{last_lines(run.log)}")
 
 
 @contextmanager
-def stoppable(console: Console) -> Iterator[Stop]:
+def stoppable() -> Iterator[Stop]:
     """Turn SIGINT and SIGTERM into a stop for a block; a second one stops at once."""
     stop = Stop()
 

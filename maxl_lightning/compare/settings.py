@@ -39,10 +39,8 @@ class Method:
     @property
     def network_epochs(self) -> float | None:
         """Epochs of θ1 that the Trainer is given; ``None`` if it is not limited by them."""
-        epochs = self.trainer.get("max_epochs")
-        if epochs is None:
-            return None
-        return epochs / 2 if self.alternating else epochs
+        epochs: float | None = self.trainer.get("max_epochs")
+        return epochs / 2 if epochs is not None and self.alternating else epochs
 
     @property
     def tested_every(self) -> int:

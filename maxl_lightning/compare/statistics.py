@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 __all__ = ["statistics", "summarise"]
 
 
-def statistics(values: Iterable[float]) -> dict[str, float | int | None]:
+def statistics(values: Iterable[float]) -> dict[str, float]:
     """Return the number of values, their mean and sample standard deviation, and the mean's 95 % t-interval.
 
-    One value has no deviation and no interval; without any there is no mean either.
+    One value has no deviation and no interval, and none has no mean either: these are NaN.
     """
     import numpy as np
     from scipy.special import stdtrit  # the inverse of Student's distribution; scipy.stats takes a second to import
@@ -21,7 +21,7 @@ def statistics(values: Iterable[float]) -> dict[str, float | int | None]:
     array = np.asarray(list(values), dtype=float)
     n = len(array)
     if n < 2:
-        return {"n": n, "mean": float(array[0]) if n else None, "std": None, "low": None, "high": None}
+        return {"n": n, "mean": float(array[0]) if n else math.nan, "std": math.nan, "low": math.nan, "high": math.nan}
     mean, std = float(array.mean()), float(array.std(ddof=1))
     half = float(stdtrit(n - 1, 0.975)) * std / math.sqrt(n)
     return {"n": n, "mean": mean, "std": std, "low": mean - half, "high": mean + half}

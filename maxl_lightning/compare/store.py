@@ -1,16 +1,17 @@
-"""Files of a comparison, which are there as a whole or not at all, and whose comparison a folder holds."""
+"""What a folder compares, kept in a file: another comparison must not mix its runs with these."""
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from maxl_lightning.compare.plan import Comparison
 from maxl_lightning.compare.settings import Method, differences, flattened
+from maxl_lightning.files import replacing
 
-__all__ = ["keep_comparison", "load_methods", "read_json", "replacing", "write_json"]
+__all__ = ["keep_comparison", "load_methods", "read_json", "write_json"]
+
+FILE = "comparison.json"
 
 SHOWN_ONLY = (
     "trainer.logger",
@@ -25,22 +26,10 @@ SHOWN_ONLY = (
 """Settings that change what a run shows, or how fast it is, but no number that is compared."""
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write to, which takes the place of a file once it is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def write_json(path: Path, content: Any) -> None:
     """Write plain values."""
     with replacing(path) as part:
-        part.write_text(json.dumps(content, indent=1, default=str) + "\n")
+        part.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -50,56 +39,71 @@ def read_json(path: Path) -> Any:
 
 def load_methods(out: Path) -> dict[str, Method]:
     """Return the methods that a folder already compares, by name."""
-    kept = read_json(out / "comparison.json") or {"methods": {}}
+    kept = read_json(out / FILE) or {"methods": {}}
     return {name: Method(name=name, **method) for name, method in kept["methods"].items()}
 
 
 def keep_comparison(comparison: Comparison) -> None:
-    """Write down what a folder compares, or check that it is the same as before; more methods may join.
+    """Write down what a folder compares, or check that it is the same as before; methods and seeds may join.
 
     Raises:
         ValueError: if the folder holds another comparison, naming what differs, or files of another origin.
     """
-    path = comparison.out / "comparison.json"
-    kept = read_json(path)
-    if kept is None and comparison.out.is_dir() and any(comparison.out.iterdir()):
-        raise ValueError(f"{comparison.out} holds other files, and no comparison: give another folder with --out.")
-    known = load_methods(comparison.out)
-    if kept is not None and (differing := _differing(comparison, kept, known)):
+    out, kept = comparison.out, read_json(comparison.out / FILE)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is not a folder: give another with --out.")
+    if kept is None and (foreign := [name for name in ("runs", "runs.csv", "summary.md") if (out / name).exists()]):
+        raise ValueError(f"{out} holds {' and '.join(foreign)} of another origin: give another folder with --out.")
+    known = load_methods(out)
+    if kept is not None and (found := _differing(comparison, kept, known)):
         raise ValueError(
-            f"{comparison.out} holds another comparison, which differs in {'; '.join(differing)}: give another folder "
-            "with --out, or the settings that it was begun with."
+            f"{out} holds another comparison. It differs in {'; '.join(found)}. Give another folder with --out, or "
+            "the settings that it was begun with."
         )
-    methods = known | {method.name: method for method in comparison.methods}
+    known |= {method.name: method for method in comparison.methods}
+    methods = {name: {"config": m.config, "digest": m.digest, "settings": m.settings} for name, m in known.items()}
     content = {
         "words": list(comparison.words),
         "new_splits": comparison.new_splits,
         "threads": comparison.threads,
-        "methods": {
-            name: {"config": m.config, "digest": m.digest, "settings": m.settings} for name, m in methods.items()
-        },
+        "methods": methods,
     }
     if content != kept:
-        write_json(path, content)
+        write_json(out / FILE, content)
 
 
 def _differing(comparison: Comparison, kept: dict[str, Any], known: dict[str, Method]) -> list[str]:
-    found = [
-        f"{name} ({kept[name]!r} there, {value!r} here)"
-        for name, value in (("new_splits", comparison.new_splits), ("threads", comparison.threads))
-        if kept[name] != value
-    ]
+    """Return a phrase for each thing in which a comparison differs from the one that a folder holds."""
+    found = differences(
+        {name: kept[name] for name in ("new_splits", "threads")},
+        {"new_splits": comparison.new_splits, "threads": comparison.threads},
+    )
     for method in comparison.methods:
         if method.name in known:
-            before, now = deciding(known[method.name]), deciding(method)
-            found += [
-                f"{method.name}: {key} ({a!r} there, {b!r} here)" for key, (a, b) in differences(before, now).items()
-            ]
-    return found
+            unequal = differences(deciding(known[method.name]), deciding(method))
+            found |= {f"{key} of {method.name}": values for key, values in unequal.items()}
+    before, now = deciding_words(kept["words"]), deciding_words(comparison.words)
+    if not found and before != now:  # otherwise their effect is named already
+        found["the options for all runs"] = (" ".join(before), " ".join(now))
+    return [f"{key} ({there!r} there, {here!r} here)" for key, (there, here) in found.items()]
 
 
 def deciding(method: Method) -> dict[str, Any]:
-    """Return the settings that decide a run's numbers, by dotted key and as they are read back from a file."""
-    plain = json.loads(json.dumps({part: method.settings.get(part) for part in ("model", "data", "trainer")}, default=str))
-    flat = {key: value for part, content in plain.items() for key, value in flattened(content, part).items()}
+    """Return the settings that decide a run's numbers, by dotted key."""
+    flat = {key: value for part, tree in method.settings.items() for key, value in flattened(tree, part).items()}
     return {key: value for key, value in flat.items() if not key.startswith(SHOWN_ONLY)}
+
+
+def deciding_words(words: Sequence[str]) -> list[str]:
+    """Return the options that decide a run's numbers, in one spelling.
+
+    >>> deciding_words(["--data.psi", "3", "--trainer.logger.offline=true", "--trainer.max_epochs=2"])
+    ['--data.psi=3', '--trainer.max_epochs=2']
+    """
+    options: list[str] = []
+    for word in words:
+        if word.startswith("--") or not options or "=" in options[-1]:
+            options.append(word)
+        else:
+            options[-1] += f"={word}"
+    return sorted(option for option in options if not option.removeprefix("--").startswith(SHOWN_ONLY))
