@@ -226,7 +226,8 @@ class ImageDataModule(LightningDataModule, ABC):
 
         Args:
             batch: images ``(N, channels, height, width)``, primary classes ``(N,)`` and perhaps more; None
-                draws training images as the network sees them in epoch 0.
+                draws training images as the network sees them in epoch 0, evenly spread over the data set, since
+                folders are read class by class.
 
         Raises:
             MisconfigurationException: without a batch, before ``setup("fit")``.
@@ -234,7 +235,8 @@ class ImageDataModule(LightningDataModule, ABC):
         """
         if batch is None:
             dataset = self.train_dataset()
-            batch = default_collate([dataset[index] for index in range(min(16, len(dataset)))])
+            number = min(16, len(dataset))
+            batch = default_collate([dataset[place * len(dataset) // number] for place in range(number)])
         images, primary = batch[0][:16], batch[1][:16]
         titles = [self.class_names[number] for number in primary.tolist()]
         return plot_images(images, titles, self.mean, self.std)

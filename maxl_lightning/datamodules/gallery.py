@@ -1,6 +1,7 @@
 """Images of a batch as a figure."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import torch
@@ -36,6 +37,6 @@ def plot_images(images: Tensor, titles: Sequence[str], mean: Sequence[float], st
     for number, (picture, title) in enumerate(zip(pixels.clamp(0, 1), titles, strict=True), start=1):
         axes = figure.add_subplot(rows, columns, number)
         axes.imshow(picture.permute(1, 2, 0).numpy(), cmap="gray", vmin=0, vmax=1)  # the map is for single channels
-        axes.set_title(title, fontsize="small")
+        axes.set_title(textwrap.fill(title, 22), fontsize="small")  # longer ones would run into their neighbours
         axes.set_axis_off()
     return figure

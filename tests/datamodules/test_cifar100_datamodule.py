@@ -131,7 +131,8 @@ def test_a_truncated_file_is_named_at_once(root):
 
 def test_plot_names_the_classes(root):
     datamodule = ready(root, num_classes=100)
-    first = datamodule.train_set.targets[:16].tolist()
+    shown = torch.arange(16) * len(datamodule.train_set) // 16
+    first = datamodule.train_set.targets[shown].tolist()
     assert [axes.get_title() for axes in datamodule.plot().axes] == [class_names(100)[c] for c in first]
 
 

@@ -4,6 +4,7 @@ import pytest
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.demos.boring_classes import BoringModel
+from tiny_folders import WNIDS, write_image_folder, write_imagenet
 
 from maxl_lightning.datamodules import CIFAR100DataModule
 from maxl_lightning.labels import UniformLabels
@@ -38,6 +39,31 @@ def test_classes_lists_and_label_sources_are_read():
 
 def test_a_single_psi_is_read():
     assert parsed("--data=maxl_lightning.datamodules.DigitsDataModule", "--data.psi=3").psi == (3, 3)
+
+
+def test_ids_are_read_as_a_list_or_as_the_path_of_one(tmp_path):
+    write_imagenet(tmp_path)
+    (tmp_path / "wnids.txt").write_text("\n".join(WNIDS[:2]))
+    for wnids in (f"[{WNIDS[0]},{WNIDS[1]}]", tmp_path / "wnids.txt"):
+        datamodule = parsed(
+            "--data=maxl_lightning.datamodules.ImageNetSubsetDataModule",
+            f"--data.data_dir={tmp_path}",
+            f"--data.wnids={wnids}",
+            "--data.image_size=64",
+            "--data.batch_size=7",
+        )
+        assert (datamodule.wnids, datamodule.image_size, datamodule.batch_size) == (WNIDS[:2], 64, 7)
+
+
+def test_folders_and_normalisation_are_read(tmp_path):
+    write_image_folder(tmp_path)
+    datamodule = parsed(
+        "--data=maxl_lightning.datamodules.ImageFolderDataModule",
+        f"--data.train_dir={tmp_path / 'train'}",
+        "--data.mean=[0.5,0.4,0.3]",
+        "--data.std=[0.25,0.2,0.1]",
+    )
+    assert (datamodule.mean, datamodule.std, datamodule.test_dir) == ((0.5, 0.4, 0.3), (0.25, 0.2, 0.1), None)
 
 
 @pytest.mark.parametrize("wrong", ["--data.num_classes=7", "--data.psi=many", "--data.batchsize=5"])
