@@ -202,25 +202,26 @@ class ClassificationModule(LightningModule, ABC):
         """Return primary logits ``(N, C)``."""
         return primary_output(self.network(x))
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Log loss and accuracy on validation data."""
-        self._evaluate(batch, "val")
+    def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Log loss and accuracy on validation data, and return the primary logits ``(N, C)`` for callbacks."""
+        return self._evaluate(batch, "val")
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        """Log loss and accuracy on test data."""
-        self._evaluate(batch, "test")
+    def test_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Log loss and accuracy on test data, and return the primary logits ``(N, C)`` for callbacks."""
+        return self._evaluate(batch, "test")
 
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         """Return ``{"probabilities": (N, C)}``."""
         return {"probabilities": self(self._micro_batch(batch).x).softmax(dim=-1)}
 
-    def _evaluate(self, batch: Any, stage: Stage) -> None:
+    def _evaluate(self, batch: Any, stage: Stage) -> Tensor:
         x, y, _ = self._micro_batch(batch)
         if y.device.type == "cpu":
             check_classes(y, self.num_classes)
-        logits = self(x)
+        logits: Tensor = self(x)
         self.log(f"{stage}/primary_loss", self.primary_loss(logits, y).mean(), batch_size=len(y), sync_dist=True)
         self.log_accuracy(stage, logits, y)
+        return logits
 
     def log_accuracy(self, stage: Stage, logits: Tensor, y: Tensor) -> None:
         """Add a batch to a stage's accuracy, which is logged once an epoch."""
