@@ -3,22 +3,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_cifar100 import truncate, write_tiny_cifar100
+from tiny_cifar100 import PSI, truncate, write_tiny_cifar100
 
 from maxl_lightning.datamodules import CIFAR100DataModule
 from maxl_lightning.datasets import HierarchicalCIFAR100
 from maxl_lightning.datasets.cifar100_hierarchy import class_names
 from maxl_lightning.labels import UniformLabels
-
-# the paper's six pairs of primary and auxiliary classes, and the hierarchy that each implies
-PSI = {
-    (3, 10): (5, 1, 4),
-    (3, 20): (10, 3, 7),
-    (3, 100): (50, 15, 35),
-    (10, 20): (3, 2, 2, 2, 1, 3, 3, 1, 1, 2),
-    (10, 100): (15, 10, 10, 10, 5, 15, 15, 5, 5, 10),
-    (20, 100): (5,) * 20,
-}
 
 needs_real_data = pytest.mark.skipif(
     not Path(os.environ.get("MAXL_DATA_DIR", ""), "cifar-100-python").is_dir() or "MAXL_DATA_DIR" not in os.environ,

@@ -11,6 +11,16 @@ import pytest
 from maxl_lightning.datasets import HierarchicalCIFAR100
 from maxl_lightning.datasets.cifar100_hierarchy import class_names, coarser_classes
 
+PSI = {
+    (3, 10): (5, 1, 4),
+    (3, 20): (10, 3, 7),
+    (3, 100): (50, 15, 35),
+    (10, 20): (3, 2, 2, 2, 1, 3, 3, 1, 1, 2),
+    (10, 100): (15, 10, 10, 10, 5, 15, 15, 5, 5, 10),
+    (20, 100): (5,) * 20,
+}
+"""The paper's six pairs of primary and auxiliary classes, and the hierarchy that each implies."""
+
 
 def write_tiny_cifar100(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write the files into root, and make the data set expect the md5 sums of these files instead of the true ones.
