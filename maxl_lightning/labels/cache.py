@@ -55,8 +55,9 @@ def save_labels(path: Path, labels: Tensor, settings: Mapping[str, Any]) -> None
         labels: class indices ``(N,)``.
         settings: numbers, strings and lists of them, by name.
     """
-    with replacing(path) as part:
-        torch.save({"labels": labels, "settings": dict(settings)}, part)
+    with replacing(path) as part, part.open("wb") as stream:
+        # to a stream, since to a path torch writes the path's name into the file
+        torch.save({"labels": labels, "settings": dict(settings)}, stream)
 
 
 def load_labels(path: Path, dataset: DatasetView, psi: Sequence[int]) -> Tensor | None:

@@ -89,10 +89,7 @@ def read_table(path: Path) -> "DataFrame":
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: write one with `maxl labels --ckpt_path … --out {path}`.")
     try:
-        if path.suffix == ".parquet":
-            table = pandas.read_parquet(path)
-        else:
-            table = pandas.read_csv(path, float_precision="round_trip")
+        table = pandas.read_parquet(path) if path.suffix == ".parquet" else pandas.read_csv(path)
     except Exception as error:  # a broken file makes pandas and pyarrow raise almost anything
         raise ValueError(f"{path} cannot be read as a table of labels: {error}") from error
     _check_columns(path, table)

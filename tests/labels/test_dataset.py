@@ -1,3 +1,5 @@
+"""Labels handed out beside the images, the checks on them, and uniform labels."""
+
 import pytest
 import torch
 
