@@ -24,6 +24,9 @@ from maxl_lightning.labels.latents import (
 
 __all__ = ["KMeansLabels", "cluster_each_class"]
 
+VERSION = 1
+"""To be raised when a change of the code changes the labels: files of another version are then not used."""
+
 
 class KMeansLabels(AuxiliaryLabels):
     """Cluster the images of each primary class c into ψ_c clusters of an autoencoder's latent (paper, section 4.3).
@@ -88,10 +91,11 @@ class KMeansLabels(AuxiliaryLabels):
         """Return class indices ``(N,)``, each in the block of the image's own primary class.
 
         Raises:
-            ValueError: if a primary class has fewer images than ψ asks clusters of it, or the encoder gives
-                no features ``(N, d)``.
+            ValueError: if a primary class has fewer images than ψ asks clusters of it, the images are no tensors of
+                floating type, or the encoder gives no features ``(N, d)``.
         """
         _check_images_per_class(dataset.targets, psi)
+        _check_type(dataset)
         path = self.path(dataset, psi)
         labels = load_labels(path, dataset, psi)
         if labels is None:
@@ -132,7 +136,7 @@ class KMeansLabels(AuxiliaryLabels):
 
     def _settings(self, psi: Sequence[int]) -> dict[str, Any]:
         """Return by name all settings that make a difference."""
-        settings = {"psi": list(psi), "num_init": self.num_init, "seed": self._seed()}
+        settings = {"version": VERSION, "psi": list(psi), "num_init": self.num_init, "seed": self._seed()}
         if self.encoder is not None:
             return settings
         names = ("latent_size", "steps", "batch_size", "learning_rate", "image_size")
@@ -169,3 +173,12 @@ def _check_images_per_class(primary: Tensor, psi: Sequence[int]) -> None:
                 f"psi asks for {size} clusters of primary class {c}, which has {images} training images: choose a "
                 "smaller psi for it, or train on more images."
             )
+
+
+def _check_type(dataset: DatasetView) -> None:
+    image = dataset[0][0]
+    if not isinstance(image, Tensor) or not image.is_floating_point():
+        kind = f"tensors of type {image.dtype}" if isinstance(image, Tensor) else f"of type {type(image).__name__}"
+        raise ValueError(
+            f"KMeansLabels needs images as tensors of floating type, but they are {kind}: give the view a transform."
+        )

@@ -298,6 +298,12 @@ def test_features_that_are_not_finite_are_refused(view, kmeans, options, remedy)
         kmeans(**options)(view, PSI)
 
 
+@pytest.mark.parametrize(("transform", "kind"), [(lambda x: (255 * x).byte(), "torch.uint8"), (str, "of type str")])
+def test_images_that_are_no_numbers_are_refused(digits, kmeans, transform, kind):
+    with pytest.raises(ValueError, match=f"needs images as tensors of floating type, but they are .*{kind}"):
+        kmeans()(DatasetView(digits, FEW, transform), PSI)
+
+
 # once for all processes
 
 

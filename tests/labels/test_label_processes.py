@@ -1,15 +1,9 @@
 """Two processes share labels that one of them made."""
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from ranks import run_ranks
 
-HELPERS = Path(__file__).parents[1] / "helpers"
 SCRIPT = """
 import os, sys, torch
 from lightning.pytorch import Trainer
@@ -36,13 +30,7 @@ torch.save((len(trained), data.train_dataset().labels), f"{out}/rank{trainer.glo
 
 @pytest.mark.slow
 def test_two_processes_have_the_same_labels_and_one_makes_them(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    script = tmp_path / "rank.py"
-    script.write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(HELPERS), "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, env=environment, timeout=300)
+    run_ranks(tmp_path, SCRIPT, str(tmp_path))
     (made, labels), (made_too, labels_too) = (torch.load(tmp_path / f"rank{rank}") for rank in (0, 1))
     assert (made, made_too) == (1, 0)
     assert torch.equal(labels, labels_too)

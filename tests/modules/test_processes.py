@@ -1,16 +1,10 @@
 """Two processes equal one with the whole batch, under plain ddp."""
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from ranks import run_ranks
 from training import assert_same, data, fit, maxl, state
 
-HELPERS = Path(__file__).parents[1] / "helpers"
 OPTIONS = {
     "interleaved": {},
     "clipped": {"gradient_clip_val": 0.05, "meta_gradient_clip_val": 0.1, "accumulate_grad_batches": 2},
@@ -46,17 +40,8 @@ torch.save(state(module), f"{out}.{trainer.global_rank}")
 @pytest.mark.parametrize("name", OPTIONS)
 def test_two_processes_equal_one(tmp_path, name):
     """Two gloo ranks with half of each batch, in float64 and without batch statistics."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    script = tmp_path / "rank.py"
-    script.write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(HELPERS), "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    environment.pop("PL_GLOBAL_SEED", None)
     out = tmp_path / "state"
-    subprocess.run(
-        [sys.executable, str(script), repr(OPTIONS[name]), str(out)], check=True, env=environment, timeout=300
-    )
+    run_ranks(tmp_path, SCRIPT, repr(OPTIONS[name]), str(out))
     module = maxl("smooth", **OPTIONS[name])
     fit(module, data(n=12, batch_size=6), 4)
     for rank in (0, 1):
