@@ -14,8 +14,8 @@ LISTS = "ucfTrainTestlist"
 
 _HOW_TO_GET = (
     "Fetch UCF101.rar and UCF101TrainTestSplits-RecognitionTask.zip from https://www.crcv.ucf.edu/data/UCF101.php, "
-    "unpack both, and extract the frames with the command in the documentation of UCF101DataModule; name the folder that "
-    "holds ucf101 with --data.data_dir or the environment variable MAXL_DATA_DIR."
+    "unpack both, and extract the frames with the command in the documentation of UCF101DataModule; name the folder "
+    "that holds ucf101 with --data.data_dir or the environment variable MAXL_DATA_DIR."
 )
 
 
