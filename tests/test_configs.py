@@ -172,7 +172,7 @@ def test_the_papers_settings_arrive(name):
         assert module.meta_every_n_steps == 1
     for entry in generator:
         check_optimizer(entry, weight_decay=5e-4, lr=1e-3)
-    assert len(generator) == (Path(name).stem in ("maxl", "maxl_paper"))
+    assert len(generator) == (Path(name).stem in ("maxl", "maxl_paper", "no_lookahead"))
 
 
 def test_the_authors_order_is_theirs():
