@@ -203,6 +203,14 @@ def test_whatever_makes_a_difference_changes_the_name(digits, view, kmeans):
     assert len({path.name for path in paths}) == len(paths)
 
 
+def test_which_images_there_are_changes_the_name_though_few_are_looked_at(digits, kmeans):
+    """One image gives way to another of its class; the sample takes in the pixels of neither."""
+    indices = list(range(300))
+    other = next(i for i in range(300, 400) if digits.targets[i] == digits.targets[1])
+    changed = [*indices[:1], other, *indices[2:]]
+    assert kmeans().path(DatasetView(digits, indices), PSI) != kmeans().path(DatasetView(digits, changed), PSI)
+
+
 def test_what_makes_no_difference_does_not(view, kmeans, tmp_path):
     """The settings of the autoencoder, where there is none; the function's address in an encoder's description."""
 
