@@ -469,6 +469,13 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(file, run):
     assert same(saved(whole), saved(run.last))
 
 
+def test_single_task_goes_on_too(fitted):
+    """It has no ψ, which the data would have set: Lightning keeps it among the checkpoint's hyperparameters."""
+    run = fitted[SingleTaskModule]
+    cli = main(["fit", "--config", run.config, "--ckpt_path", run.last, "--trainer.max_epochs=3"])
+    assert cli.trainer.current_epoch == 3
+
+
 # Seeds
 
 

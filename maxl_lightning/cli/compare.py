@@ -178,7 +178,7 @@ def named(text: str) -> tuple[str, str]:
     Raises:
         ValueError: if there is no such file, or the name is none for a folder.
     """
-    name, _, config = ("", "", text) if Path(text).is_file() else text.rpartition("=")
+    name, _, config = text.partition("=") if "=" in text and not Path(text).is_file() else ("", "", text)
     if not Path(config).is_file():
         raise ValueError(f"{config} is no file.")
     name = name or Path(config).stem

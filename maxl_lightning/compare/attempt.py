@@ -7,7 +7,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from maxl_lightning.compare.metrics import archive, curve, measured, tested_epochs
+from maxl_lightning.compare.metrics import archive, curve, epochs_tested, measured
 from maxl_lightning.compare.plan import Run
 from maxl_lightning.compare.settings import Method
 from maxl_lightning.compare.store import read_json, write_json
@@ -70,7 +70,7 @@ def _start(run: Run) -> Start:
         reason = str(error).partition("\n")[0]
         return Start(False, f"{run.checkpoint} cannot be read ({reason}): the run starts anew")
     every = run.method.tested_every
-    owed = {e for e in range(epoch + 1) if (e + 1) % every == 0} - tested_epochs(run.folder)
+    owed = {e for e in range(epoch + 1) if (e + 1) % every == 0} - epochs_tested(run.folder)
     if owed:
         return Start(False, f"epoch {min(owed)} is in the checkpoint but not in metrics.csv: the run starts anew")
     return Start(True, f"goes on after epoch {epoch}")

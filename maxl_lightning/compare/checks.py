@@ -78,7 +78,7 @@ def unequal_budgets(methods: Sequence[Method]) -> list[str]:
         limits[f"trainer.{flag}"] = {m.name: m.trainer.get(flag) for m in methods}
     sentences = []
     for name, values in limits.items():
-        if len({str(value) for value in values.values()}) > 1:
+        if any(value != values[methods[0].name] for value in values.values()):
             shown = ", ".join(f"{method} {value:g}" if isinstance(value, float) else f"{method} {value}"
                               for method, value in values.items())  # fmt: skip
             sentences.append(f"the methods are trained for unequal times: {name}: {shown}.")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from maxl_lightning.compare.settings import Method, Settings, arguments, class_name
+from maxl_lightning.compare.settings import Method, Settings, class_name
 
 __all__ = ["fit_words"]
 
@@ -53,23 +53,10 @@ def logger_words(loggers: Sequence[Settings], own: Settings) -> list[str]:
 def callback_words(method: Method) -> list[str]:
     """Return the words that add a test after every epoch, and a checkpoint to resume from if there is none."""
     words = ["--trainer.callbacks+=TestEveryEpoch"]
-    if not any(keeps_last(callback) for callback in method.callbacks):
+    if not any(class_name(callback) == "LastCheckpoint" for callback in method.callbacks):
         words.append("--trainer.callbacks+=LastCheckpoint")
         if method.alternating:  # after θ2's pass
             words += ["--trainer.callbacks.every_n_epochs", "2"]
     if method.trainer.get("enable_checkpointing") is False:
         words += ["--trainer.enable_checkpointing", "true"]
     return words
-
-
-def keeps_last(callback: Settings) -> bool:
-    """Say whether a callback leaves every finished epoch as ``last.ckpt``."""
-    if class_name(callback) == "LastCheckpoint":
-        return True
-    options = arguments(callback)
-    return (
-        class_name(callback) == "ModelCheckpoint"
-        and options.get("filename") == "last"
-        and options.get("monitor") is None
-        and options.get("enable_version_counter") is False
-    )

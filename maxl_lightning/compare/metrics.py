@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["archive", "curve", "latest_epoch", "measured", "tested_epochs"]
+__all__ = ["archive", "curve", "epochs_tested", "latest_epoch", "measured"]
 
 COLUMNS = {
     "test/accuracy": "test_accuracy",
@@ -33,11 +33,21 @@ def measured(folder: Path) -> "pd.DataFrame":
 
     rows = pd.DataFrame(columns=["epoch", *COLUMNS], dtype=float)
     for path in (*_archived(folder), folder / "metrics.csv"):
-        attempt = _read(path)
+        attempt = _read(path).reindex(columns=rows.columns)
         if len(attempt):
-            kept = rows[rows["epoch"] < attempt["epoch"].min()]
-            rows = pd.concat([kept, attempt], ignore_index=True) if len(kept) else attempt
-    return rows.reindex(columns=["epoch", *COLUMNS])
+            rows = _continued(rows, attempt) if len(rows) else attempt
+    return rows
+
+
+def _continued(rows: "pd.DataFrame", attempt: "pd.DataFrame") -> "pd.DataFrame":
+    """Return rows up to where a later attempt began, and that one's; its first epoch may have begun before it."""
+    import pandas as pd
+
+    first = attempt["epoch"].min()
+    kept = rows[rows["epoch"] <= first].copy()
+    again = attempt[attempt["epoch"] == first].notna().any()
+    kept.loc[kept["epoch"] == first, [name for name in COLUMNS if again[name]]] = float("nan")
+    return pd.concat([kept, attempt], ignore_index=True)
 
 
 def _archived(folder: Path) -> list[Path]:
@@ -55,7 +65,7 @@ def _read(path: Path) -> "pd.DataFrame":
     return rows.dropna(subset=["epoch"]) if "epoch" in rows else pd.DataFrame(columns=["epoch"])
 
 
-def tested_epochs(folder: Path) -> set[int]:
+def epochs_tested(folder: Path) -> set[int]:
     """Return the Trainer's epochs, from 0, after which a test is on record."""
     rows = measured(folder)
     return {int(epoch) for epoch in rows.loc[rows["test/accuracy"].notna(), "epoch"]}
