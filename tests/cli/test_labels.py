@@ -123,6 +123,7 @@ def test_what_the_training_asked_of_its_trainer_does_not_matter(trained, tmp_pat
     """Several devices, lower precision, callbacks, limits: labels take one pass in one process, in float32."""
     content = yaml.safe_load((trained.folder / "config.yaml").read_text())
     content["trainer"].update(devices=8, num_nodes=4, strategy="ddp", precision="bf16-mixed", limit_predict_batches=1)
+    content["data"]["init_args"]["eval_batch_size"] = 7  # so that there are more batches than the limit
     changed = tmp_path / "cluster.yaml"
     changed.write_text(yaml.safe_dump(content))
     runs = sorted(trained.folder.parent.iterdir())
