@@ -1,11 +1,6 @@
 """The test after every epoch measures what Trainer.test does, and training does not notice."""
 
-import os
 import random
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import cases
 import numpy as np
@@ -14,12 +9,11 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.loggers import CSVLogger
+from ranks import run_ranks
 from training import assert_same, data, fit, maxl, state, trainer
 
 from maxl_lightning.callbacks import TestEveryEpoch
 from maxl_lightning.modules.random_state import collect_random_state
-
-HELPERS = Path(__file__).parents[1] / "helpers"
 
 
 class Restless(cases.DropoutTrunk):
@@ -187,6 +181,7 @@ def test_other_modules_are_refused():
 SCRIPT = """
 import sys, torch
 from torch.utils.data import DataLoader, DistributedSampler
+from ranks import run_ranks
 from training import data, fit, maxl
 from maxl_lightning.callbacks import LastCheckpoint, TestEveryEpoch
 
@@ -201,13 +196,7 @@ torch.save(trainer.callback_metrics["test/accuracy"], f"{out}/{trainer.global_ra
 @pytest.mark.slow
 def test_two_processes_log_the_number_of_the_checkpoint(tmp_path):
     """Batch statistics differ between the two gloo ranks; the first one's are saved, and so it is the one tested."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    script = tmp_path / "rank.py"
-    script.write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(HELPERS), "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, env=environment, timeout=300)
+    run_ranks(tmp_path, SCRIPT, str(tmp_path))
     module = maxl("convnet4")
     module.load_state_dict(torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"])
     (tested,) = trainer().test(module, data(n=90, batch_size=20, seed=5), verbose=False)
