@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maxl_lightning.callbacks.auxiliary import blocks, hierarchy, soft_labels
@@ -110,18 +113,25 @@ class FeatureMap(Picture):
         return figure
 
 
-def embed(features: Tensor, perplexity: float) -> Tensor:
+def embed(features: Tensor, perplexity: float) -> NDArray[np.float32]:
     """Return t-SNE's two coordinates of every image, ``(N, 2)``, always the same for the same features.
 
     Args:
-        features: ``(N, d)``.
+        features: ``(N, d)``; where they are not finite, as after training has diverged, all points are at 0.
         perplexity: about how many neighbours count; lowered to a third of N where it is more.
     """
+    if not features.isfinite().all():
+        rank_zero_warn("FeatureMap: the trunk's features are not finite, so there is nothing to map.")
+        return np.zeros((len(features), 2), dtype=np.float32)
     from sklearn.manifold import TSNE  # slow to import, and needed now and then only
 
     fitting = min(perplexity, (len(features) - 1) / 3)
     init = "pca" if min(features.shape) >= 2 else "random"
-    return torch.from_numpy(TSNE(perplexity=fitting, init=init, random_state=0).fit_transform(features.numpy()))
+    # if all features are equal, as of a dead trunk, scikit-learn divides by 0 and then crashes the process
+    noise = torch.randn(features.shape, generator=torch.Generator().manual_seed(0))
+    apart = features + 1e-4 * (features.std() or 1.0) * noise
+    points: NDArray[np.float32] = TSNE(perplexity=fitting, init=init, random_state=0).fit_transform(apart.numpy())
+    return points
 
 
 def _positions(labels: Tensor, primary: Tensor, psi: tuple[int, ...]) -> Tensor:
@@ -147,18 +157,18 @@ def _output_of(part: nn.Module, network: nn.Module, x: Tensor) -> Tensor:
     return seen[-1]
 
 
-def _scatter(axes: Axes, points: Tensor, classes: Tensor, names: Sequence[str], title: str) -> None:
+def _scatter(axes: Axes, points: NDArray[np.float32], classes: Tensor, names: Sequence[str], title: str) -> None:
     """Draw points in the colour and with the mark of their class; beyond 28 classes in a scale of colours."""
     axes.set_title(title, fontsize="medium")
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_box_aspect(1)
     if len(names) > len(COLORS) * len(MARKERS):
-        drawn = axes.scatter(points[:, 0], points[:, 1], c=classes + 1, s=14, cmap="viridis")
+        drawn = axes.scatter(points[:, 0], points[:, 1], c=(classes + 1).numpy(), s=14, cmap="viridis")
         axes.figure.colorbar(drawn, ax=axes, label="number, from 1", shrink=0.8)
         return
     for number, name in enumerate(names):
-        own = points[classes == number]
+        own = points[(classes == number).numpy()]
         marker, color = MARKERS[number // len(COLORS)], COLORS[number % len(COLORS)]
         axes.scatter(own[:, 0], own[:, 1], s=14, marker=marker, color=color, alpha=0.8, linewidths=0, label=name)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small", frameon=False, handletextpad=0.1)

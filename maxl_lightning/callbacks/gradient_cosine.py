@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from matplotlib.figure import Figure
@@ -56,7 +57,7 @@ class GradientCosine(Curve):
         figure = Figure(figsize=(6, 3.6), layout="constrained")
         axes = figure.add_subplot()
         epochs = sorted(self.history)
-        mean, spread = (torch.tensor([self.history[e][name] for e in epochs]) for name in (COSINE, SPREAD))
+        mean, spread = (np.array([self.history[e][name] for e in epochs]) for name in (COSINE, SPREAD))
         axes.axhline(0, color="0.6", linewidth=0.8)
         axes.fill_between(
             epochs, mean - spread, mean + spread, color=COLORS[0], alpha=0.2, linewidth=0, label="± standard deviation"

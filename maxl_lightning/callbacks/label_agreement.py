@@ -86,7 +86,7 @@ class LabelAgreement(Curve):
     def _begin(self) -> None:
         super()._begin()
         self.agreements: dict[int, Agreement] = {}
-        self.chances: dict[int, float] = {}
+        self._pairs: dict[int, tuple[Tensor, Tensor]] = {}
         self._human: Tensor | None = None
 
     def check(self, module: ClassificationModule, sample: Sample) -> None:
@@ -115,8 +115,8 @@ class LabelAgreement(Curve):
         y, learned = torch.cat(primary), torch.cat(labels)
         human = torch.cat(given) if self._human is None else self._human
         split = [c for c, size in enumerate(hierarchy(module)) if size > 1 and len(torch.unique(human[y == c])) > 1]
-        self.agreements = {c: agreement(human[y == c], learned[y == c]) for c in split}
-        self.chances = {c: chance(human[y == c], learned[y == c]) for c in split}
+        self._pairs = {c: (human[y == c], learned[y == c]) for c in split}
+        self.agreements = {c: agreement(*pair) for c, pair in self._pairs.items()}
         whole = agreement(human, learned)
         numbers = {INFORMATION: whole.information, RAND: whole.rand}
         if split:
@@ -149,7 +149,7 @@ class LabelAgreement(Curve):
         information, rand = zip(*self.agreements.values(), strict=True) if self.agreements else ((), ())
         axes.bar(places - 0.2, information, 0.4, color=COLORS[0], label="normalised mutual information")
         axes.bar(places + 0.2, rand, 0.4, color=COLORS[1], label="adjusted Rand index, 0 by chance")
-        by_chance = list(self.chances.values())
+        by_chance = [chance(*pair) for pair in self._pairs.values()]
         axes.hlines(by_chance, places - 0.4, places, color="black", label="mutual information by chance")
         axes.axhline(0, color="0.6", linewidth=0.8)
 

@@ -26,8 +26,9 @@ __all__ = ["Picture", "finished_epochs"]
 class Picture(Callback, ABC):
     """Base of the callbacks that look at a fixed sample of images with the weights of an epoch's end, and draw.
 
-    Every process looks at the same images, so that none waits for what another does not do; the first one draws.
-    Weights, buffers, train and eval flags, gradients and random numbers are afterwards what they were before.
+    With several processes the first one looks and draws, as it is the one whose batch statistics checkpoints keep;
+    all log its numbers. Weights, buffers, train and eval flags, gradients and random numbers are afterwards what they
+    were before.
 
     In the alternating order an epoch is a pair of passes, and ends after θ2's.
 
@@ -141,7 +142,7 @@ class Picture(Callback, ABC):
         self._finished = epoch
         draws = epoch % self.every_n_epochs == 0
         if draws or self.logs(epoch):
-            pl_module.log_dict(self._look(trainer, pl_module))
+            pl_module.log_dict(self._look(trainer, pl_module), sync_dist=True)
         if draws:
             self._picture(trainer)
 
@@ -155,10 +156,12 @@ class Picture(Callback, ABC):
 
     def _look(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
         module = cast(ClassificationModule, pl_module)
-        with own_random_numbers(), trainer.precision_plugin.forward_context():
-            numbers = self.observe(module, self._batches(trainer, module))
+        numbers: dict[str, float] = {}
+        if trainer.is_global_zero:
+            with own_random_numbers(), trainer.precision_plugin.forward_context():
+                numbers = self.observe(module, self._batches(trainer, module))
         self._observed = self._finished
-        return numbers
+        return trainer.strategy.broadcast(numbers)
 
     def _batches(self, trainer: Trainer, module: ClassificationModule) -> Iterator[MicroBatch]:
         for batch in self.sample or ():

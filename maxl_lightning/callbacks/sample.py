@@ -1,6 +1,6 @@
 """The images that a callback looks at, the same ones each time."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence, Sized
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, cast
 
 import torch
@@ -33,6 +33,9 @@ class Sample:
     Attributes:
         dataset: as given.
         indices: numbers of the images in the data set, int64 ``(num_images,)``.
+
+    Raises:
+        MisconfigurationException: if the data set has no numbered items, or no image of the classes.
     """
 
     def __init__(
@@ -46,7 +49,15 @@ class Sample:
         self.dataset = dataset
         self.batch_size = batch_size
         self.collate = collate
-        self.indices = choose_images(known_targets(dataset), len(cast(Sized, dataset)), num_images, classes)
+        if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
+            raise MisconfigurationException(
+                f"{type(dataset).__name__} has no numbered images to choose some from: give the callback a data set "
+                "that has, dataset=…, with items as in training."
+            )
+        self.indices = choose_images(known_targets(dataset), len(dataset), num_images, classes)
+        if not len(self.indices):
+            wanted = "" if classes is None else f" of the primary classes {', '.join(map(str, sorted(classes)))}"
+            raise MisconfigurationException(f"{type(dataset).__name__} has no images{wanted} for the callback to show.")
         self._kept: list[Any] | None = None
 
     def __iter__(self) -> Iterator[Any]:
@@ -117,16 +128,16 @@ def training_images(trainer: Trainer) -> Dataset[Any]:
     """Return the training images of a Trainer; those of this package's data modules without augmentation.
 
     Raises:
-        MisconfigurationException: if its loader has no data set with numbered items.
+        MisconfigurationException: if its loader has no data set.
     """
     datamodule = getattr(trainer, "datamodule", None)
     if isinstance(datamodule, ImageDataModule):
         return datamodule.train_dataset(augmented=False)
     dataset = getattr(trainer.train_dataloader, "dataset", None)
-    if dataset is None or isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
+    if dataset is None:
         raise MisconfigurationException(
-            "the training data have no data set with numbered images to choose some from: give the callback one, "
-            "dataset=…, whose items are (image, primary) or whatever unpack_batch() takes apart."
+            f"a {type(trainer.train_dataloader).__name__} of training images has no data set to choose some from: "
+            "give the callback one, dataset=…, with items as in training."
         )
     return cast(Dataset[Any], dataset)
 
