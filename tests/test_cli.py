@@ -509,6 +509,8 @@ def test_the_module_lists_the_subcommands(commands):
     assert commands["help"].returncode == 0, output
     for subcommand in ("fit", "validate", "test", "predict"):
         assert f"\n    {subcommand} " in output
+    for command in ("maxl compare --help", "maxl labels --help"):
+        assert command in " ".join(output.split())
 
 
 def test_the_console_script_trains_and_ends_with_accuracy_and_place(commands):

@@ -1,9 +1,12 @@
 """Accuracy over epochs with bands, the paper's Figure 3, and each method's mean with its interval."""
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from maxl_lightning.compare.colours import colours
 from maxl_lightning.compare.statistics import statistics
@@ -13,37 +16,71 @@ if TYPE_CHECKING:
 
 __all__ = ["accuracy_figure", "points_figure"]
 
+TOGETHER = 3
+"""Bands of more methods than this would hide each other: each method then gets a panel."""
+
+Rows = list[dict[str, Any]]
+
 
 def accuracy_figure(curves: "pd.DataFrame", methods: Sequence[str]) -> Figure:
     """Draw the mean test accuracy over epochs, with the 95 % interval of the mean over seeds as a band.
 
-    The axis spans the means after the first fifth of the epochs, so that the methods can be told apart. The steep
-    beginning leaves it, and so may bands, which are wide where there are few seeds.
+    Panels of single methods show the others' means as thin lines. The axis spans the means of the second half of the
+    epochs, so that the methods can be told apart: steep beginnings leave it, and so may bands, which are wide where
+    there are few seeds.
 
     Args:
         curves: a row for each method, seed and epoch.
-        methods: in the order of the legend.
+        methods: in order.
     """
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.subplots()
     tested = curves.dropna(subset=["test_accuracy"])
-    means: list[float] = []
-    for method in methods:
-        groups = tested[tested["method"] == method].groupby("epoch")["test_accuracy"]
-        rows = [{"epoch": epoch, **statistics(100 * values)} for epoch, values in groups]
-        epochs, mean, low, high = ([row[key] for row in rows] for key in ("epoch", "mean", "low", "high"))
-        marker = "o" if len(rows) < 15 else None
-        axes.plot(epochs, mean, marker=marker, markersize=4, color=colours(methods)[method], label=method)
-        axes.fill_between(epochs, low, high, color=colours(methods)[method], alpha=0.12, linewidth=0)
-        means += mean[len(mean) // 5 :]
-    margin = 0.1 * (max(means) - min(means)) or 1.0
-    axes.set_ylim(max(0, min(means) - margin), min(100, max(means) + margin))
-    seeds = tested.groupby("method")["seed"].nunique().max()
-    band = f"mean of {seeds} seeds with its 95 % interval" if seeds > 1 else "one seed"
-    axes.set(xlabel="epochs of the network", ylabel="test accuracy, %", title=f"Test accuracy, {band}")
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside right upper", frameon=False)
+    lines = {method: _mean_and_interval(tested[tested["method"] == method]) for method in methods}
+    panels = [list(methods)] if len(methods) <= TOGETHER else [[method] for method in methods]
+    columns = min(4, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    size = (8, 4.5) if len(panels) == 1 else (1 + 2.4 * columns, 0.8 + 2.2 * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        _draw_panel(axes, lines, panel)
+    for number in range(len(panels), grid.size):
+        grid.flat[number].set_axis_off()
+        grid.flat[number - columns].tick_params(labelbottom=True)  # it has no panel below that would show them
+    grid.flat[0].set_ylim(*_limits([row["mean"] for line in lines.values() for row in line[len(line) // 2 :]]))
+    seeds = tested.groupby("method")["seed"].nunique()
+    count = str(seeds.max()) if seeds.nunique() == 1 else f"{seeds.min()} to {seeds.max()}"
+    figure.suptitle(f"Test accuracy, {'one seed' if count == '1' else f'mean of {count} seeds with its 95 % interval'}")
+    figure.supxlabel("epochs of the network", fontsize="medium")
+    figure.supylabel("test accuracy, %", fontsize="medium")
     return figure
+
+
+def _mean_and_interval(tested: "pd.DataFrame") -> Rows:
+    """Return, for each epoch of one method, the statistics of its test accuracy in per cent."""
+    return [{"epoch": epoch, **statistics(100 * values)} for epoch, values in tested.groupby("epoch")["test_accuracy"]]
+
+
+def _draw_panel(axes: Axes, lines: dict[str, Rows], panel: Sequence[str]) -> None:
+    """Draw some methods with their bands, and the others thinly behind them."""
+    for method, rows in lines.items():
+        colour, own = colours(list(lines))[method], method in panel
+        epochs, mean, low, high = ([row[key] for row in rows] for key in ("epoch", "mean", "low", "high"))
+        marker = "o" if own and len(rows) < 10 else None
+        axes.plot(
+            epochs, mean, color=colour, linewidth=1.6 if own else 0.5, marker=marker, markersize=4,
+            zorder=3 if own else 2, label=method if own else None,
+        )  # fmt: skip
+        if own:
+            axes.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, loc="lower right")
+
+
+def _limits(means: Sequence[float]) -> tuple[float, float]:
+    """Return the limits of an axis that spans values in per cent, with a margin."""
+    margin = 0.1 * (max(means) - min(means)) or 1.0
+    return max(0.0, min(means) - margin), min(100.0, max(means) + margin)
 
 
 def points_figure(runs: "pd.DataFrame", methods: Sequence[str]) -> Figure:

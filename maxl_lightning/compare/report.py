@@ -44,7 +44,7 @@ def report(comparison: Comparison, references: Sequence[str] | None, console: Co
     if curves.empty:
         console.print("no run is finished: there is nothing to report")
         return
-    methods = list(dict.fromkeys(table["method"]))
+    methods = list(dict.fromkeys(curves["method"]))
     chosen = [name for name in REFERENCES if name in methods] if references is None else references
     summary = summarise(table, methods, chosen)
     _write(comparison.out, {"runs": table, "curves": curves, "summary": summary}, methods)

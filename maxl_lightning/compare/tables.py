@@ -39,7 +39,7 @@ def make_tables(runs: "pd.DataFrame", summary: "pd.DataFrame") -> list[Cells]:
             for row in differences.to_dict("records")
         ]
         headers = ["difference", "mean", "std", "95 % interval", "n"]
-        tables.append(Cells("Differences in test accuracy, in percentage points, paired by seed", headers, rows))
+        tables.append(Cells("Differences in percentage points, paired by seed", headers, rows))
     return tables
 
 

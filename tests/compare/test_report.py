@@ -45,7 +45,7 @@ def test_the_table_in_markdown():
     assert "| method | test | std | 95 % interval | n | train |" in methods
     assert "| single | 60.00 | 10.00 | 35.16 to 84.84 | 3 | 100.00 |" in methods
     assert "| maxl − single | +11.67 | 7.64 | -7.31 to +30.64 | 3 |" in differences
-    assert differences.startswith("Differences in test accuracy, in percentage points, paired by seed")
+    assert differences.startswith("Differences in percentage points, paired by seed")
 
 
 def test_what_is_missing_is_said():
@@ -92,7 +92,7 @@ def test_the_curve_and_its_band_are_mean_and_interval():
         assert line.get_ydata()[epoch // 2 - 1] == pytest.approx(row["mean"])
         edges = band[band[:, 0] == epoch][:, 1]
         assert (edges.min(), edges.max()) == pytest.approx((row["low"], row["high"]))
-    assert "mean of 3 seeds" in axes.get_title()
+    assert "mean of 3 seeds" in axes.figure.get_suptitle()
 
 
 def test_the_axis_tells_the_methods_apart():
@@ -103,9 +103,24 @@ def test_the_axis_tells_the_methods_apart():
     assert 72 < high < 74
 
 
+def test_many_methods_have_a_panel_each():
+    """With the band of its own method alone, and the others' means behind it."""
+    names = ["single", "uniform", "random", "frozen", "maxl"]
+    frame = curves(**{name: 0.7 + 0.01 * i for i, name in enumerate(names)})
+    figure = accuracy_figure(frame[(frame["method"] != "maxl") | (frame["seed"] == 0)], names)
+    panels = [axes for axes in figure.axes if axes.lines]
+    assert len(panels) == 5
+    for name, axes in zip(names, panels, strict=True):
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == [name]
+        assert len(axes.lines) == 5
+        assert len(axes.collections) == 1
+        assert axes.get_ylim() == panels[0].get_ylim()
+    assert "mean of 1 to 3 seeds" in figure.get_suptitle()
+
+
 def test_one_seed_is_drawn_without_a_band():
     figure = accuracy_figure(curves(epochs=3, seeds=1, single=0.7), ["single"])
-    assert "one seed" in figure.axes[0].get_title()
+    assert "one seed" in figure.get_suptitle()
     (points,) = points_figure(table(single=[0.7], maxl=[None]), ["single", "maxl"]).axes
     assert [label.get_text() for label in points.get_yticklabels()] == ["single, 1 seed", "maxl, 0 seeds"]
     figure.savefig("/dev/null", format="png")
