@@ -11,7 +11,7 @@ from rich.console import Console
 
 from maxl_lightning.compare import Comparison, Method, check_methods, compare, unequal_budgets
 from maxl_lightning.compare.attempt import digest
-from maxl_lightning.compare.store import load_methods, read_json
+from maxl_lightning.compare.store import load_methods, read_comparison
 
 __all__ = ["run"]
 
@@ -118,11 +118,11 @@ def plan(options: argparse.Namespace, words: list[str], console: Console) -> Com
         ValueError: if a configuration cannot be read, or they cannot be compared.
     """
     check_words(words, options.new_splits)
-    kept = read_json(options.out / "comparison.json") or {}
+    kept = read_comparison(options.out)
     threads = options.threads or kept.get("threads") or max(1, cores() // options.jobs)
     methods = read_methods(options.configs, words, options.out)
+    check_methods(methods, options.new_splits)
     known = {**load_methods(options.out), **{method.name: method for method in methods}}
-    check_methods(list(known.values()), options.new_splits)
     for name in options.reference or ():
         if name not in known:
             raise ValueError(f"--reference {name} is none of the methods: {', '.join(known)}.")
@@ -156,7 +156,7 @@ def read_methods(configs: Sequence[str], words: Sequence[str], out: Path) -> lis
     Raises:
         ValueError: if a file cannot be read, or two methods have the same name.
     """
-    kept = load_methods(out) if (read_json(out / "comparison.json") or {}).get("words") == list(words) else {}
+    kept = load_methods(out) if read_comparison(out).get("words") == list(words) else {}
     methods: dict[str, Method] = {}
     for text in configs:
         name, config = named(text)

@@ -5,7 +5,7 @@ from typing import Any
 
 from maxl_lightning.compare.settings import Method, arguments, class_name, differences, flattened
 
-__all__ = ["check_methods", "unequal_budgets"]
+__all__ = ["check_methods", "data_of", "unequal_budgets"]
 
 OWN = ("auxiliary_labels", "psi", "num_workers", "pin_memory", "eval_batch_size")
 """Arguments of the data in which methods may differ: what a method is, and what changes no number."""

@@ -51,9 +51,10 @@ def logger_words(loggers: Sequence[Settings], own: Settings) -> list[str]:
 
 
 def callback_words(method: Method) -> list[str]:
-    """Return the words that add a test after every epoch, and a checkpoint to resume from if there is none."""
-    words = ["--trainer.callbacks+=TestEveryEpoch"]
-    if not any(class_name(callback) == "LastCheckpoint" for callback in method.callbacks):
+    """Return the words that add a test after every epoch and a checkpoint to resume from, where there is none."""
+    there = {class_name(callback) for callback in method.callbacks}
+    words = [] if "TestEveryEpoch" in there else ["--trainer.callbacks+=TestEveryEpoch"]
+    if "LastCheckpoint" not in there:
         words.append("--trainer.callbacks+=LastCheckpoint")
         if method.alternating:  # after θ2's pass
             words += ["--trainer.callbacks.every_n_epochs", "2"]

@@ -45,7 +45,7 @@ def report(comparison: Comparison, references: Sequence[str] | None, console: Co
         console.print("no run is finished: there is nothing to report")
         return
     methods = list(dict.fromkeys(curves["method"]))
-    chosen = [name for name in REFERENCES if name in methods] if references is None else references
+    chosen = [name for name in (REFERENCES if references is None else references) if name in methods]
     summary = summarise(table, methods, chosen)
     _write(comparison.out, {"runs": table, "curves": curves, "summary": summary}, methods)
     tables, remarks = make_tables(table, summary), [*notes(table), circumstances(table, comparison.threads)]

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from maxl_lightning.compare.checks import data_of
 from maxl_lightning.compare.plan import Comparison
 from maxl_lightning.compare.settings import Method, differences, flattened
 from maxl_lightning.files import replacing
 
-__all__ = ["keep_comparison", "load_methods", "read_json", "write_json"]
+__all__ = ["keep_comparison", "load_methods", "read_comparison", "read_json", "write_json"]
 
 FILE = "comparison.json"
 
@@ -37,10 +38,15 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
+def read_comparison(out: Path) -> dict[str, Any]:
+    """Return what a folder compares: words, new_splits, threads and methods; empty if it holds no comparison."""
+    return read_json(out / FILE) or {}
+
+
 def load_methods(out: Path) -> dict[str, Method]:
     """Return the methods that a folder already compares, by name."""
-    kept = read_json(out / FILE) or {"methods": {}}
-    return {name: Method(name=name, **method) for name, method in kept["methods"].items()}
+    kept = read_comparison(out).get("methods", {})
+    return {name: Method(name=name, **method) for name, method in kept.items()}
 
 
 def keep_comparison(comparison: Comparison) -> None:
@@ -49,13 +55,13 @@ def keep_comparison(comparison: Comparison) -> None:
     Raises:
         ValueError: if the folder holds another comparison, naming what differs, or files of another origin.
     """
-    out, kept = comparison.out, read_json(comparison.out / FILE)
+    out, kept = comparison.out, read_comparison(comparison.out)
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is not a folder: give another with --out.")
-    if kept is None and (foreign := [name for name in ("runs", "runs.csv", "summary.md") if (out / name).exists()]):
+    if not kept and (foreign := [name for name in ("runs", "runs.csv", "summary.md") if (out / name).exists()]):
         raise ValueError(f"{out} holds {' and '.join(foreign)} of another origin: give another folder with --out.")
     known = load_methods(out)
-    if kept is not None and (found := _differing(comparison, kept, known)):
+    if kept and (found := _differing(comparison, kept, known)):
         raise ValueError(
             f"{out} holds another comparison. It differs in {'; '.join(found)}. Give another folder with --out, or "
             "the settings that it was begun with."
@@ -82,6 +88,8 @@ def _differing(comparison: Comparison, kept: dict[str, Any], known: dict[str, Me
         if method.name in known:
             unequal = differences(deciding(known[method.name]), deciding(method))
             found |= {f"{key} of {method.name}": values for key, values in unequal.items()}
+        else:  # it may join, on the same images
+            found |= differences(data_of(next(iter(known.values()))), data_of(method))
     before, now = deciding_words(kept["words"]), deciding_words(comparison.words)
     if not found and before != now:  # otherwise their effect is named already
         found["the options for all runs"] = (" ".join(before), " ".join(now))

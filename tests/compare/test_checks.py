@@ -112,6 +112,15 @@ def test_another_setting_of_a_method_is_refused_by_name(tmp_path):
         keep_comparison(changed(plan, max_epochs=9))
 
 
+def test_a_method_on_other_images_cannot_join(tmp_path):
+    keep_comparison(comparison(tmp_path, names=["single"]))
+    other = method(tmp_path, "maxl", data={"num_train": 100})
+    with pytest.raises(
+        ValueError, match=r"another comparison. It differs in data.num_train \(200 there, 100 here"
+    ):
+        keep_comparison(dataclasses.replace(comparison(tmp_path), methods=(other,)))
+
+
 def test_more_methods_and_what_only_shows_may_join(tmp_path):
     plan = comparison(tmp_path, names=["single"])
     keep_comparison(plan)

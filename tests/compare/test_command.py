@@ -66,6 +66,11 @@ def test_one_that_is_there_is_used(tmp_path, callbacks):
     assert callback_words(method(tmp_path, callbacks=callbacks)) == ["--trainer.callbacks+=TestEveryEpoch"]
 
 
+def test_what_is_there_is_not_added_again(tmp_path):
+    every = {"class_path": "maxl_lightning.callbacks.TestEveryEpoch", "init_args": {"loader": None}}
+    assert callback_words(method(tmp_path, callbacks=[every, LAST])) == []
+
+
 def test_flags_that_contradict_what_is_added_are_overridden(tmp_path):
     assert callback_words(method(tmp_path, enable_checkpointing=False))[-2:] == [
         "--trainer.enable_checkpointing",

@@ -160,7 +160,7 @@ def test_a_run_without_results_has_failed(tmp_path, monkeypatch):
 def test_a_configuration_that_is_edited_meanwhile_is_refused(tmp_path):
     plan = comparison(tmp_path, seeds=1)
     (tmp_path / "maxl.yaml").write_text("# another")
-    status, printed = run(plan)
+    status, printed = run(plan, references=["maxl"])  # of which there are no results to compare with
     assert status == 1
     assert f"{tmp_path / 'maxl.yaml'} has changed since the comparison was started" in printed
     assert "single, seed 0: finished" in printed
