@@ -24,6 +24,7 @@ def train_all(runs: Sequence[Run], jobs: int, console: Console) -> list[Outcome]
     SIGINT and SIGTERM are handed to the processes; runs that have not started then never do.
     """
     outcomes: list[Outcome] = []
+    said = False
     with stoppable() as stop, RunProgress(len(runs), console) as progress, ThreadPoolExecutor(jobs) as pool:
         waiting = {pool.submit(train, run, stop, progress) for run in runs}
         try:
@@ -34,6 +35,9 @@ def train_all(runs: Sequence[Run], jobs: int, console: Console) -> list[Outcome]
                     progress.ended(outcome.run, done=outcome.state != "stopped")
                     _report(outcome, progress)
                 progress.look()
+                if stop.asked.is_set() and not said:
+                    progress.say("stopping: the processes are asked to end; a second Ctrl-C ends them at once")
+                    said = True
         finally:
             stop.asked.set()  # an error here ends the processes, too
     return outcomes

@@ -229,6 +229,7 @@ def test_a_stopped_comparison_ends_its_processes_and_goes_on(whole, tmp_path, nu
     process.send_signal(number)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert "stopping: the processes are asked to end" in printed
     assert "stopped with 4 runs to do: the same command goes on" in printed
     assert not any(map(alive, children))
     status, printed = run(comparison(tmp_path))
