@@ -57,6 +57,19 @@ def test_runs_that_would_leave_nothing_are_refused(tmp_path, trainer, words):
         check(method(tmp_path, **trainer))
 
 
+@pytest.mark.parametrize("where", ["EarlyStopping", "lr_scheduler"])
+def test_a_choice_by_test_images_is_refused(tmp_path, where):
+    for value, status in (("val/accuracy", None), ("test/accuracy", f"lets its {where} choose by test/accuracy")):
+        chosen = {"class_path": f"x.{where}", "init_args": {"monitor": value}}
+        one = method(tmp_path, callbacks=[chosen] if where == "EarlyStopping" else None)
+        one.settings["model"]["init_args"]["lr_scheduler"] = chosen if where == "lr_scheduler" else None
+        if status is None:
+            check(one)
+            continue
+        with pytest.raises(ValueError, match=status):
+            check(one)
+
+
 def test_new_splits_need_a_split_seed(tmp_path):
     one = method(tmp_path)
     check(one, new_splits=True)
@@ -115,9 +128,7 @@ def test_another_setting_of_a_method_is_refused_by_name(tmp_path):
 def test_a_method_on_other_images_cannot_join(tmp_path):
     keep_comparison(comparison(tmp_path, names=["single"]))
     other = method(tmp_path, "maxl", data={"num_train": 100})
-    with pytest.raises(
-        ValueError, match=r"another comparison. It differs in data.num_train \(200 there, 100 here"
-    ):
+    with pytest.raises(ValueError, match=r"another comparison. It differs in data.num_train \(200 there, 100 here"):
         keep_comparison(dataclasses.replace(comparison(tmp_path), methods=(other,)))
 
 
