@@ -20,9 +20,10 @@ __all__ = ["run"]
 DESCRIPTION = """\
 Write the auxiliary labels that a trained label generator gives to every image of a data set.
 
-The table has one row an image, ordered by the image's number in its source: index, primary, class_name, label (the
-most probable auxiliary class), confidence (its probability), and the soft label, one column for each auxiliary class:
-soft_3_0 is the first one of primary class 3. Images are shown as in evaluation, without augmentation.
+The table has one row an image, ordered by the image's number in its source: index, file (of images that lie in
+files), primary, class_name, label (the most probable auxiliary class), confidence (its probability), and the soft
+label, one column for each auxiliary class: soft_3_0 is the first one of primary class 3. Images are shown as in
+evaluation, without augmentation.
 
 In a configuration, the table teaches another network as data.auxiliary_labels:
 
@@ -141,7 +142,7 @@ def learned_labels(checkpoint: Path, config: Path, split: str, words: Sequence[s
 
     from maxl_lightning.cli.lightning import run_lightning
     from maxl_lightning.datamodules import ImageDataModule
-    from maxl_lightning.labels.table import label_table
+    from maxl_lightning.labels.table import files_of, label_table
     from maxl_lightning.modules import MAXLModule
 
     # Lightning takes our own arguments for some that were meant for it
@@ -159,7 +160,7 @@ def learned_labels(checkpoint: Path, config: Path, split: str, words: Sequence[s
     loader = DataLoader(images, data.eval_batch_size, num_workers=data.num_workers)
     batches: Any = cli.trainer.predict(module, loader)
     soft = torch.cat([batch["auxiliary_labels"].float() for batch in batches])
-    return label_table(images.indices, images.targets, soft, data.class_names, module.psi)
+    return label_table(images.indices, images.targets, soft, data.class_names, module.psi, files_of(images))
 
 
 def load(module: "MAXLModule", checkpoint: Path, config: Path) -> None:

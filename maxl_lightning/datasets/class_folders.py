@@ -73,6 +73,11 @@ class ClassFolders(ImageFolder):  # type: ignore[misc]  # torchvision has no typ
         part.targets = [target for _, target in part.samples]
         return part
 
+    @property
+    def files(self) -> list[str]:
+        """Path of each image below ``root``, such as "cat/1.jpg"."""
+        return [Path(path).relative_to(self.root).as_posix() for path, _ in self.samples]
+
     def finer_targets(self, num_auxiliary: int) -> Tensor:
         """Return the sub-class of every image: the sub-folder of its class folder that it lies in.
 

@@ -38,3 +38,8 @@ class ImageFiles(Dataset[tuple[Image.Image, int]]):
 
     def __getitem__(self, index: int) -> tuple[Image.Image, int]:
         return load_rgb(self.paths[index]), self.targets[index]
+
+    @property
+    def files(self) -> list[str]:
+        """The last three parts of each path, such as "train/cat/1.jpg": the same wherever the data set lies."""
+        return ["/".join(Path(path).parts[-3:]) for path in self.paths]

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from maxl_lightning.datasets.view import DatasetView
 from maxl_lightning.files import replacing
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["check_suffix", "hierarchy", "label_table", "read_table", "soft_columns", "write_table"]
+__all__ = ["check_suffix", "files_of", "hierarchy", "label_table", "read_table", "soft_columns", "write_table"]
 
 SUFFIXES = (".parquet", ".csv")
 WHOLE = ("index", "primary", "label")
@@ -34,7 +35,12 @@ def soft_columns(psi: Sequence[int]) -> list[str]:
 
 
 def label_table(
-    indices: Tensor, primary: Tensor, soft: Tensor, class_names: Sequence[str], psi: Sequence[int]
+    indices: Tensor,
+    primary: Tensor,
+    soft: Tensor,
+    class_names: Sequence[str],
+    psi: Sequence[int],
+    files: Sequence[str] | None = None,
 ) -> "DataFrame":
     """Return the table of soft labels, ordered by image.
 
@@ -44,16 +50,18 @@ def label_table(
         soft: soft labels ``(N, Σψ)``.
         class_names: names of the C primary classes.
         psi: the hierarchy ψ.
+        files: the images' files, if they lie in files.
 
     Returns:
-        Columns ``index``, ``primary``, ``class_name``, ``label`` (the most probable auxiliary class, as a number of the
-        Σψ), ``confidence`` (its probability), then the Σψ columns of the soft label.
+        Columns ``index``, ``file`` if there are files, ``primary``, ``class_name``, ``label`` (the most probable
+        auxiliary class, as a number of the Σψ), ``confidence`` (its probability), then the Σψ columns of the soft label.
     """
     from pandas import DataFrame
 
     confidence, label = soft.max(dim=1)
     head = {
         "index": indices.numpy(),
+        **({} if files is None else {"file": files}),
         "primary": primary.numpy(),
         "class_name": [class_names[c] for c in primary.tolist()],
         "label": label.numpy(),
@@ -61,6 +69,12 @@ def label_table(
     }
     table = DataFrame(head).join(DataFrame(soft.numpy(), columns=soft_columns(psi)))
     return table.sort_values("index", ignore_index=True)
+
+
+def files_of(images: DatasetView) -> list[str] | None:
+    """Return the files of a view's images, if its source tells them by an attribute ``files``."""
+    files = getattr(images.source, "files", None)
+    return None if files is None else [files[index] for index in images.indices.tolist()]
 
 
 def write_table(path: Path, table: "DataFrame") -> None:
@@ -93,8 +107,9 @@ def read_table(path: Path) -> "DataFrame":
     except Exception as error:  # a broken file makes pandas and pyarrow raise almost anything
         raise ValueError(f"{path} cannot be read as a table of labels: {error}") from error
     _check_columns(path, table)
-    if (again := table["index"].duplicated()).any():
-        raise ValueError(f"{path} has two rows for image {table['index'][again].iloc[0]}: leave one.")
+    for name in ("index", "file"):
+        if name in table and (again := table[name].duplicated()).any():
+            raise ValueError(f"{path} has two rows for image {table[name][again].iloc[0]}: leave one.")
     return table
 
 

@@ -3,12 +3,13 @@
 import pandas
 import pytest
 import torch
+from tiny_folders import write_picture
 
-from maxl_lightning.datamodules import DigitsDataModule
+from maxl_lightning.datamodules import DigitsDataModule, ImageFolderDataModule
 from maxl_lightning.datasets import DatasetView, Digits
 from maxl_lightning.functional import hierarchy_mask, masked_softmax
 from maxl_lightning.labels import SavedLabels
-from maxl_lightning.labels.table import label_table, read_table, write_table
+from maxl_lightning.labels.table import files_of, label_table, read_table, write_table
 
 PSI = (2, 3)
 IMAGES = torch.tensor([40, 3, 900, 17, 5, 64])
@@ -63,6 +64,33 @@ def test_a_data_module_hands_them_out_with_the_images(tmp_path):
     taught = DigitsDataModule(psi=3, auxiliary_labels=SavedLabels(str(tmp_path / "l.csv")))
     taught.setup("fit")
     assert torch.equal(taught.train_dataset().labels, soft)
+
+
+def test_labels_go_with_their_files(tmp_path):
+    """In a folder, an image's number changes with other files and, where test images are held out, with the split."""
+    for name in [f"{kind}/{number:02d}.png" for kind in ("cat", "dog") for number in range(20)]:
+        write_picture(tmp_path / "images" / name, size=(8, 8))
+    options = {"psi": 2, "val_fraction": 0, "num_workers": 0, "image_size": 8}
+    labelled = ImageFolderDataModule(str(tmp_path / "images"), test_dir=str(tmp_path / "images"), **options)
+    labelled.setup("fit")
+    images, files = labelled.train_set, files_of(labelled.train_set)
+    assert files[:2] == ["cat/00.png", "cat/01.png"]
+    last = torch.tensor([int(file[-5]) % 2 for file in files])  # a label that the file's name tells
+    soft = torch.nn.functional.one_hot(2 * images.targets + last, 4).float()
+    table = label_table(images.indices, images.targets, soft, labelled.class_names, (2, 2), files)
+    write_table(tmp_path / "l.csv", table)
+    (tmp_path / "images" / "cat" / "00.png").unlink()
+    labels = SavedLabels(str(tmp_path / "l.csv"), soft=False)
+    for seed in (0, 1):
+        taught = ImageFolderDataModule(str(tmp_path / "images"), split_seed=seed, auxiliary_labels=labels, **options)
+        taught.setup("fit")
+        expected = [2 * (file[0] == "d") + int(file[-5]) % 2 for file in files_of(taught.train_set)]
+        assert taught.train_dataset().labels.tolist() == expected
+    write_picture(tmp_path / "images" / "dog" / "new.png", size=(8, 8))
+    with pytest.raises(ValueError, match=r"no label of image dog/new.png \(1 of 40 training images"):
+        ImageFolderDataModule(
+            str(tmp_path / "images"), str(tmp_path / "images"), auxiliary_labels=labels, **options
+        ).setup("fit")
 
 
 # what does not fit
