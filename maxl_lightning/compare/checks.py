@@ -39,12 +39,25 @@ def check_runnable(method: Method) -> None:
             raise ValueError(f"{method.config} sets trainer.{flag}, with which a run leaves no results: remove it.")
     if method.trainer.get("max_epochs") == -1:
         raise ValueError(f"{method.config} sets trainer.max_epochs to -1, without an end: give a number of epochs.")
+    for name, value in monitored(method).items():
+        if str(value).startswith("test/"):
+            raise ValueError(
+                f"{method.config} lets its {name} choose by {value}, a number of the test images: monitor one of "
+                "validation images, such as val/accuracy."
+            )
     for callback in method.callbacks:
         if arguments(callback).get("dirpath") is not None:
             raise ValueError(
                 f"{method.config} gives its {class_name(callback)} the folder {arguments(callback)['dirpath']}, where "
                 "the checkpoints of all seeds would overwrite each other: remove dirpath."
             )
+
+
+def monitored(method: Method) -> dict[str, Any]:
+    """Return what callbacks and schedulers choose by, by their names."""
+    model = flattened(method.settings["model"], "model")
+    schedulers = {key.split(".")[-2]: value for key, value in model.items() if key.endswith(".monitor")}
+    return schedulers | {class_name(callback): arguments(callback).get("monitor") for callback in method.callbacks}
 
 
 def check_same_data(methods: Sequence[Method]) -> None:
