@@ -54,6 +54,10 @@ class TestEveryEpoch(Callback):
                 "TestEveryEpoch finds no test images: give Trainer.fit a data module with a test_dataloader, or the "
                 "callback a loader, TestEveryEpoch(loader=…)."
             )
+        if trainer.limit_test_batches == 0:
+            raise MisconfigurationException(
+                "TestEveryEpoch has nothing to test with Trainer(limit_test_batches=0): remove one of them."
+            )
         self._loader = self.loader
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

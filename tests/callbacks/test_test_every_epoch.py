@@ -166,6 +166,12 @@ def test_without_test_images_it_says_so_before_training():
         fit(maxl(), data(), callbacks=[TestEveryEpoch()])
 
 
+def test_no_batch_to_test_on_is_refused():
+    """Rather than logged as an accuracy of zero."""
+    with pytest.raises(MisconfigurationException, match=r"nothing to test with Trainer\(limit_test_batches=0\)"):
+        trainer(1, [TestEveryEpoch()], limit_test_batches=0).fit(maxl(), datamodule=Data())
+
+
 def test_other_modules_are_refused():
     class Theirs(LightningModule):
         def training_step(self, batch):
