@@ -54,7 +54,7 @@ def label_table(
 
     Returns:
         Columns ``index``, ``file`` if there are files, ``primary``, ``class_name``, ``label`` (the most probable
-        auxiliary class, as a number of the Σψ), ``confidence`` (its probability), then the Σψ columns of the soft label.
+        auxiliary class, as a number of the Σψ), ``confidence`` (its probability), then the Σψ of the soft label.
     """
     from pandas import DataFrame
 
