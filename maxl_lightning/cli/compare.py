@@ -49,7 +49,7 @@ def run(words: list[str]) -> None:
     try:
         comparison = plan(options, handed_on, console)
         status = compare(comparison, options.jobs, options.reference, console)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         parser.exit(2, f"maxl compare: error: {error}\n")
     sys.exit(status)
 

@@ -38,7 +38,7 @@ def read_settings(config: str, words: Sequence[str]) -> dict[str, Any]:
         words: options that come after it.
 
     Raises:
-        ValueError: if the file or an option is wrong, with the parser's reason.
+        ValueError: if the file or an option is wrong, with the parser's reason, or the file names a checkpoint.
     """
     with warnings.catch_warnings():
         # Lightning takes this process's own arguments for some that were meant for it
@@ -47,6 +47,8 @@ def read_settings(config: str, words: Sequence[str]) -> dict[str, Any]:
             reader = run_lightning(["--config", config, *words], run=False, cli=SettingsReader)
         except ArgumentError as error:
             raise ValueError(f"{config}: {error}") from None
+    if (checkpoint := reader.config.get("ckpt_path")) is not None:  # as what a resumed run leaves does
+        raise ValueError(f"{config} sets ckpt_path to {checkpoint}, from which every run would go on: remove it.")
     settings = {part: reader.config[part] for part in ("model", "data", "trainer")}
     plain: dict[str, Any] = json.loads(json.dumps(settings, default=_plain))
     return plain

@@ -123,12 +123,16 @@ def test_settings_are_the_same_each_time(tmp_path):
 def test_refused_comparisons(files, capsys, tmp_path):
     single, maxl = files["single"], files["maxl"]
     (tmp_path / "broken.yaml").write_text("model: [")
+    resumed = f"{Path(single.partition('=')[2]).read_text()}\nckpt_path: last.ckpt\n"
+    (tmp_path / "resumed.yaml").write_text(resumed)
     all_of = [single, maxl, "--seeds", 1, "--out", "out"]
     for words, message in (
         ([single, single, "--seeds", 1, "--out", "out"], "are both named single: write NAME="),
         (["nowhere.yaml", "--seeds", 1, "--out", "out"], "nowhere.yaml is no file"),
         (["a/b=" + single.partition("=")[2], "--seeds", 1, "--out", "out"], "'a/b' cannot name a method"),
         ([tmp_path / "broken.yaml", "--seeds", 1, "--out", "out"], "broken.yaml: "),
+        ([tmp_path / "resumed.yaml", "--seeds", 1, "--out", "out"], "sets ckpt_path to last.ckpt, from which"),
+        ([single, "--seeds", 1, "--out", "/dev/null/out"], "/dev/null/out"),
         ([single, "--seeds", 0, "--out", "out"], "'0' is no whole number of at least 1"),
         ([single, "--seeds", "x", "--out", "out"], "'x' is no whole number"),
         ([*all_of, "--nonsense"], "unrecognized arguments: --nonsense"),
