@@ -27,7 +27,7 @@ def stratified_split(
         Numbers of the images of the first part and of the others, each sorted, int64.
 
     Raises:
-        ValueError: if a part would not be empty yet too small to hold an image of each class.
+        ValueError: if a part would not be empty yet too small to hold an image of each class, or a class has one.
 
     >>> first, others = stratified_split([0, 0, 0, 1, 1, 1], size=2, seed=0, name="num_val")
     >>> len(first), len(others)
@@ -73,9 +73,14 @@ def grouped_split(
 
 
 def _check_size(classes: Any, size: int, name: str, unit: str) -> None:
-    counts = np.unique(classes, return_counts=True)[1]
+    numbers, counts = np.unique(classes, return_counts=True)
     total, strata = len(classes), len(counts)
-    if not strata <= size <= total - strata or counts.min() < 2:
+    if counts.min() < 2:
+        raise ValueError(
+            f"{name} splits {total} {unit}s in two parts that both need one {unit} of each class, but class "
+            f"{numbers[counts.argmin()]} (from 0) has a single one: add {unit}s of it, leave it out, or do not split."
+        )
+    if not strata <= size <= total - strata:
         raise ValueError(
             f"{name} asks for {size} of {total} {unit}s, but these are of {strata} classes and both parts need "
             f"one {unit} of each class: choose a number between {strata} and {total - strata}, or none or all."

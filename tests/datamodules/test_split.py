@@ -32,7 +32,7 @@ def test_a_part_without_room_for_every_class_is_refused(size):
 
 
 def test_a_class_of_a_single_image_is_refused():
-    with pytest.raises(ValueError, match="both parts need one image of each class"):
+    with pytest.raises(ValueError, match=r"both need one image of each class, but class 1 \(from 0\) has a single one"):
         stratified_split([0, 0, 0, 1], 2, seed=0, name="size")
 
 
