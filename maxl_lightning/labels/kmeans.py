@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import torch
@@ -92,13 +93,14 @@ class KMeansLabels(AuxiliaryLabels):
 
         Raises:
             ValueError: if a primary class has fewer images than ψ asks clusters of it, the images are no tensors of
-                floating type, or the encoder gives no features ``(N, d)``.
+                floating type, the encoder gives no features ``(N, d)``, or ``cache_dir`` cannot be written to.
         """
         _check_images_per_class(dataset.targets, psi)
         _check_type(dataset)
         path = self.path(dataset, psi)
         labels = load_labels(path, dataset, psi)
         if labels is None:
+            _check_writable(self.cache_dir)  # making them takes long
             labels = self._make(dataset, psi)
             save_labels(path, labels, self._settings(psi))
             rank_zero_info(f"k-means labels: {path.resolve()}")
@@ -182,3 +184,15 @@ def _check_type(dataset: DatasetView) -> None:
         raise ValueError(
             f"KMeansLabels needs images as tensors of floating type, but they are {kind}: give the view a transform."
         )
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"k-means labels cannot be kept in {folder.absolute()} ({error.strerror}): set cache_dir to another folder "
+            "(data.auxiliary_labels.cache_dir on the command line)."
+        ) from error

@@ -312,6 +312,12 @@ def test_images_that_are_no_numbers_are_refused(digits, kmeans, transform, kind)
         kmeans()(DatasetView(digits, FEW, transform), PSI)
 
 
+def test_a_folder_that_cannot_be_written_to_is_named_before_anything_is_trained(view, kmeans, monkeypatch):
+    forbid_making(monkeypatch)
+    with pytest.raises(ValueError, match=r"cannot be kept in /dev/null/kept \(Not a directory\): set cache_dir"):
+        kmeans(cache_dir="/dev/null/kept")(view, PSI)
+
+
 # once for all processes
 
 
