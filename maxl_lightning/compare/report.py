@@ -94,5 +94,5 @@ def _place(method: Method) -> int:
 
 
 def _seeds(out: Path, method: str) -> list[int]:
-    folders = run_folder(out, method, 0).parent.glob("seed_*")
-    return [int(folder.name.removeprefix("seed_")) for folder in folders]
+    names = (folder.name.removeprefix("seed_") for folder in run_folder(out, method, 0).parent.glob("seed_*"))
+    return [int(name) for name in names if name.isdecimal()]  # a copy that someone made is none of ours

@@ -68,6 +68,13 @@ def test_baseline_and_controls_come_first(tmp_path):
     assert [run.method.name for run in known_runs(plan)] == ["single", "uniform", "maxl", "mine"]
 
 
+def test_folders_of_another_name_are_no_runs(tmp_path):
+    plan = comparison(tmp_path, names=["single"], seeds=1)
+    for name in ("seed_0", "seed_3", "seed_3_old", "seed_"):
+        (plan.out / "runs" / "single" / name).mkdir(parents=True)
+    assert [run.seed for run in known_runs(plan)] == [0, 3]
+
+
 def test_colours_are_a_methods_own_and_the_same_in_both_figures():
     names = ["single", "maxl", "mine"]
     (axes,) = accuracy_figure(curves(single=0.7, maxl=0.8, mine=0.9), names).axes
