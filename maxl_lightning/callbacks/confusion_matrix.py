@@ -44,7 +44,7 @@ class ConfusionMatrix(Callback):
     """
 
     def __init__(
-        self, every_n_epochs: int = 10, class_names: list[str] | None = None, name: str = "confusion_matrix"
+        self, every_n_epochs: int = 20, class_names: list[str] | None = None, name: str = "confusion_matrix"
     ) -> None:
         if every_n_epochs < 1:
             raise ValueError(f"every_n_epochs is {every_n_epochs}: use a whole number of at least 1.")

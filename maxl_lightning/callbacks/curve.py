@@ -61,7 +61,7 @@ class Curve(Picture, ABC):
         epochs = [epoch for epoch in sorted(self.history) if name in self.history[epoch]]
         marker = "o" if len(epochs) < 2 else ""
         axes.plot(epochs, [self.history[epoch][name] for epoch in epochs], marker=marker, **style)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
 def frame(axes: Axes, title: str, xlabel: str, ylabel: str) -> None:

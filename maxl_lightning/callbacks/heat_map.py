@@ -41,7 +41,7 @@ def draw_heat_map(axes: Axes, rows: Sequence[Tensor], names: Sequence[str], titl
     image = axes.imshow(table.numpy(), cmap="Blues", vmin=0, vmax=1 if written else None, aspect="auto", extent=edges)
     axes.set_title(title, fontsize="small")
     axes.set_xlabel("position in the block")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     small = min(9.0, 640 / len(names))
     axes.set_yticks(range(len(names)), names, fontsize=small)
     if not written:

@@ -84,8 +84,7 @@ class LabelUsage(Curve):
     """Logs and draws how the auxiliary labels use their classes, and warns where they teach nothing.
 
     Labels can fail in two ways: all images of a primary class get the same auxiliary class (collapse), or every
-    image gets all of them alike (uniform labels, which the paper's comparison has no control for). Each is warned of
-    once, if the labels come from a generator in training.
+    image gets all of them alike (uniform labels). Each is warned of once, if a generator in training gives them.
 
     Primary classes that are not split, ψ_c = 1, are left out of all numbers, and so are those of fewer than five
     images in the sample.

@@ -51,7 +51,7 @@ class Picture(Callback, ABC):
 
     def __init__(
         self,
-        every_n_epochs: int = 10,
+        every_n_epochs: int = 20,
         num_images: int = 1000,
         batch_size: int = 100,
         dataset: Dataset[Any] | None = None,

@@ -64,13 +64,14 @@ class Sample:
         if self._kept is not None:
             yield from self._kept
             return
-        kept: list[Any] = []
+        kept: list[Any] | None = []
         for chunk in torch.split(self.indices, self.batch_size):
             batch = self.collate([self.dataset[index] for index in chunk.tolist()])
             yield batch
-            kept.append(batch)
-        if _size(kept) <= KEPT_BYTES:
-            self._kept = kept
+            if kept is not None:
+                kept.append(batch)
+                kept = kept if _size(kept) <= KEPT_BYTES else None
+        self._kept = kept
 
 
 def _size(batches: list[Any]) -> int:
