@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from maxl_lightning.callbacks.curve import Curve, frame
 from maxl_lightning.callbacks.figures import COLORS
+from maxl_lightning.callbacks.sample import Sample
 from maxl_lightning.hypergradient import MicroBatch, trainable_parameters
 from maxl_lightning.hypergradient.problem import logits_pair
 from maxl_lightning.hypergradient.replay import Replay
@@ -37,11 +38,24 @@ class GradientCosine(Curve):
 
     Raises:
         ValueError: if an argument is out of its range.
-        MisconfigurationException: if the module has no auxiliary task, or both losses share no parameter.
+        MisconfigurationException: if the module has no auxiliary task, both losses share no parameter, or batch
+            statistics are shared by several processes, of which one alone looks.
     """
 
     def __init__(self, num_images: int = 500, batch_size: int = 100, **options: Any) -> None:
         super().__init__(num_images=num_images, batch_size=batch_size, **options)
+
+    def check(self, module: ClassificationModule, sample: Sample) -> None:
+        """Refuse batch statistics that one process would wait for in vain.
+
+        Raises:
+            MisconfigurationException: if several processes share them.
+        """
+        if module.trainer.world_size > 1 and any(isinstance(m, nn.SyncBatchNorm) for m in module.network.modules()):
+            raise MisconfigurationException(
+                "GradientCosine looks with one process, but SyncBatchNorm waits for all of them: take the callback out "
+                "of trainer.callbacks, or set trainer.sync_batchnorm to false."
+            )
 
     def observe(self, module: ClassificationModule, batches: Iterator[MicroBatch]) -> dict[str, float]:
         """Return mean and standard deviation of the cosine over batches."""

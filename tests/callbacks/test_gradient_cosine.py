@@ -1,6 +1,7 @@
 """The gradient cosine against its definition: flattened gradients of the trunk, by ordinary autograd."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -131,3 +132,14 @@ def test_the_picture_has_a_point_for_each_epoch():
     line = axes.get_lines()[-1]
     assert line.get_xdata().tolist() == [1, 2, 3]
     assert line.get_ydata().tolist() == [cosine.history[epoch]["train/gradient_cosine"] for epoch in (1, 2, 3)]
+
+
+def test_batch_statistics_of_several_processes_are_refused():
+    """One process looks, and SyncBatchNorm in train mode would wait for the others."""
+    module = maxl()
+    module.network = nn.SyncBatchNorm.convert_sync_batchnorm(module.network)
+    module.trainer = SimpleNamespace(world_size=2)
+    with pytest.raises(MisconfigurationException, match="SyncBatchNorm"):
+        GradientCosine().check(module, None)
+    module.trainer = SimpleNamespace(world_size=1)
+    GradientCosine().check(module, None)
