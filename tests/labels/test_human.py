@@ -8,20 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_cifar100 import PSI
 
 from maxl_lightning.datamodules import DigitsDataModule
 from maxl_lightning.datasets import DatasetView, Digits, HierarchicalCIFAR100
 from maxl_lightning.labels import HumanLabels
-
-# the paper's six pairs of primary and auxiliary classes, and the hierarchy of each
-PAIRS = {
-    (3, 10): (5, 1, 4),
-    (3, 20): (10, 3, 7),
-    (3, 100): (50, 15, 35),
-    (10, 20): (3, 2, 2, 2, 1, 3, 3, 1, 1, 2),
-    (10, 100): (15, 10, 10, 10, 5, 15, 15, 5, 5, 10),
-    (20, 100): (5,) * 20,
-}
 
 
 class Plain:
@@ -79,24 +70,24 @@ def at_level(source, level):
     return source
 
 
-@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("pair", PSI)
 def test_real_cifar100_has_the_papers_hierarchies(cifar100, pair):
     """Each label stands for one class of the finer level, and lies in the block of the image's primary class."""
     sources, written = cifar100
     primary, auxiliary = pair
     source = sources[primary]
-    labels = HumanLabels()(DatasetView(source), PAIRS[pair])
+    labels = HumanLabels()(DatasetView(source), PSI[pair])
     finer = written[auxiliary] if auxiliary in written else sources[auxiliary].level_targets(auxiliary)
     coarser = written[primary] if primary in written else torch.tensor(source.targets)
     assert len(set(zip(labels.tolist(), finer.tolist(), strict=True))) == auxiliary
     assert labels.unique().tolist() == list(range(auxiliary))
-    owner = torch.repeat_interleave(torch.arange(primary), torch.tensor(PAIRS[pair]))
+    owner = torch.repeat_interleave(torch.arange(primary), torch.tensor(PSI[pair]))
     assert torch.equal(owner[labels], coarser)
 
 
 @pytest.mark.parametrize("pair", [(3, 10), (10, 100)])
 def test_another_psi_with_as_many_classes_is_refused_on_real_images(cifar100, pair):
-    other = (*PAIRS[pair][1:], PAIRS[pair][0])
-    message = rf"psi is {re.escape(str(list(other)))}, but .* psi={re.escape(str(list(PAIRS[pair])))}"
+    other = (*PSI[pair][1:], PSI[pair][0])
+    message = rf"psi is {re.escape(str(list(other)))}, but .* psi={re.escape(str(list(PSI[pair])))}"
     with pytest.raises(ValueError, match=message):
         HumanLabels()(DatasetView(cifar100[0][pair[0]]), other)
