@@ -1,4 +1,4 @@
-"""Settings for all tests, and the surroundings that tests of the command line ask for."""
+"""Settings and surroundings of all tests, and those that tests of the command line ask for."""
 
 import gc
 import sys
@@ -10,11 +10,16 @@ import torch
 torch.set_num_threads(1)
 
 
-@pytest.fixture
-def own_arguments(monkeypatch, tmp_path):
-    """Keep pytest's arguments from the parser, and what runs write from the checkout."""
-    monkeypatch.setattr(sys, "argv", ["maxl"])
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch, tmp_path):
+    """Keep from the checkout what runs write without a folder of their own."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def own_arguments(monkeypatch):
+    """Keep pytest's arguments from the parser."""
+    monkeypatch.setattr(sys, "argv", ["maxl"])
 
 
 @pytest.fixture(scope="module")
