@@ -221,7 +221,7 @@ def test_it_trains(name, tmp_path, monkeypatch):
     if data in FOLDER_WRITERS:
         options.append("--data.image_size=32")
     if small:
-        options += ["--data.num_train=300", "--data.eval_batch_size=4"]
+        options += ["--data.num_train=null", "--data.eval_batch_size=4"]
     cli, folder = trained(name, *options)
     check_checkpoints(cli, folder)
     assert cli.trainer.global_step == epochs
