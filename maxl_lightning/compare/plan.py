@@ -11,7 +11,7 @@ from maxl_lightning.compare.settings import Method
 
 __all__ = ["Comparison", "Run", "run_folder"]
 
-PROGRAM = (sys.executable, "-P", "-m", "maxl_lightning")  # -P: the installed package, not a folder of its name here
+PROGRAM = (sys.executable, "-m", "maxl_lightning")
 """What ``maxl`` is called by, whether or not it is on the path."""
 
 

@@ -49,7 +49,8 @@ def execute(command: Sequence[str], log: Path, lock: int, threads: int, stop: St
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            # as `maxl` does, leave out what this folder has of the names of modules
+            env={**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONSAFEPATH": "1"},
             start_new_session=True,  # a group with the processes that it starts, which Ctrl-C does not reach
             pass_fds=(lock,),
         )

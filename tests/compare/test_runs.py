@@ -173,6 +173,16 @@ def test_threads_reach_the_process(tmp_path, monkeypatch):
     assert (tmp_path / "out" / "runs" / "single" / "seed_0" / "log.txt").read_text().endswith("\n3\n")
 
 
+def test_a_run_does_not_import_what_lies_in_the_folder(tmp_path, monkeypatch):
+    """As the printed command does not."""
+    (tmp_path / "shadow.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    show = "import importlib.util; print(importlib.util.find_spec('shadow'))"
+    monkeypatch.setattr("maxl_lightning.compare.plan.PROGRAM", (sys.executable, "-S", "-c", show))
+    run(comparison(tmp_path, names=["single"], seeds=1))
+    assert (tmp_path / "out" / "runs" / "single" / "seed_0" / "log.txt").read_text().endswith("None\n")
+
+
 SCRIPT = f"""
 import json, sys
 sys.path.insert(0, {str(HELPERS)!r})
