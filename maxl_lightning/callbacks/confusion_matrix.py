@@ -13,8 +13,9 @@ from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from maxl_lightning.callbacks.figures import percent, publish
-from maxl_lightning.callbacks.picture import finished_epochs
+from maxl_lightning.callbacks.picture import check_module, finished_epochs
 from maxl_lightning.callbacks.sample import find_class_names
+from maxl_lightning.datasets.arguments import check_at_least
 from maxl_lightning.modules import ClassificationModule
 
 __all__ = ["ConfusionMatrix"]
@@ -46,8 +47,7 @@ class ConfusionMatrix(Callback):
     def __init__(
         self, every_n_epochs: int = 20, class_names: list[str] | None = None, name: str = "confusion_matrix"
     ) -> None:
-        if every_n_epochs < 1:
-            raise ValueError(f"every_n_epochs is {every_n_epochs}: use a whole number of at least 1.")
+        check_at_least(1, every_n_epochs=every_n_epochs)
         self.every_n_epochs = every_n_epochs
         self.class_names = class_names
         self.name = name
@@ -62,12 +62,9 @@ class ConfusionMatrix(Callback):
         Raises:
             MisconfigurationException: if the module is none of this package's.
         """
-        if not isinstance(pl_module, ClassificationModule):
-            raise MisconfigurationException(
-                f"{type(self).__name__} needs a module of this package, not {type(pl_module).__name__}."
-            )
+        module = check_module(self, pl_module)
         self._counted = self._drawn = 0
-        self.names = find_class_names(self.class_names, trainer, None, pl_module.num_classes)
+        self.names = find_class_names(self.class_names, trainer, None, module.num_classes)
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to count."""

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from maxl_lightning.callbacks.picture import Picture
+from maxl_lightning.datasets.arguments import check_at_least
 
 __all__ = ["Curve"]
 
@@ -30,8 +31,7 @@ class Curve(Picture, ABC):
 
     def __init__(self, log_every_n_epochs: int = 1, **options: Any) -> None:
         super().__init__(**options)
-        if log_every_n_epochs < 1:
-            raise ValueError(f"log_every_n_epochs is {log_every_n_epochs}: use a whole number of at least 1.")
+        check_at_least(1, log_every_n_epochs=log_every_n_epochs)
         self.log_every_n_epochs = log_every_n_epochs
 
     def _begin(self) -> None:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maxl_lightning.callbacks.auxiliary import blocks, hierarchy, soft_labels
+from maxl_lightning.callbacks.evaluation import evaluating
 from maxl_lightning.callbacks.figures import COLORS
 from maxl_lightning.callbacks.picture import Picture
 from maxl_lightning.callbacks.sample import Sample
-from maxl_lightning.callbacks.test_every_epoch import evaluating
 from maxl_lightning.hypergradient import MicroBatch
 from maxl_lightning.modules import ClassificationModule
 

@@ -13,9 +13,9 @@ from torch.utils.data import Dataset, Subset
 
 from maxl_lightning.callbacks.auxiliary import hierarchy, soft_labels
 from maxl_lightning.callbacks.curve import Curve, frame
+from maxl_lightning.callbacks.evaluation import evaluating
 from maxl_lightning.callbacks.figures import COLORS
 from maxl_lightning.callbacks.sample import Sample
-from maxl_lightning.callbacks.test_every_epoch import evaluating
 from maxl_lightning.datasets.view import DatasetView
 from maxl_lightning.hypergradient import MicroBatch
 from maxl_lightning.modules import ClassificationModule, MAXLModule

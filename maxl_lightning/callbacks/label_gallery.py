@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from maxl_lightning.callbacks.auxiliary import blocks, hierarchy, soft_labels
+from maxl_lightning.callbacks.evaluation import evaluating
 from maxl_lightning.callbacks.figures import percent
 from maxl_lightning.callbacks.mosaic import displayable, mosaic, shrink
 from maxl_lightning.callbacks.picture import Picture
-from maxl_lightning.callbacks.test_every_epoch import evaluating
+from maxl_lightning.datasets.arguments import check_at_least
 from maxl_lightning.hypergradient import MicroBatch
 from maxl_lightning.modules import ClassificationModule
 
@@ -68,8 +69,7 @@ class LabelGallery(Picture):
         **options: Any,
     ) -> None:
         super().__init__(num_images=num_images, **options)
-        if images_per_class < 1:
-            raise ValueError(f"images_per_class is {images_per_class}: use a whole number of at least 1.")
+        check_at_least(1, images_per_class=images_per_class)
         if (mean is None) != (std is None):
             raise ValueError("mean and std go together: give both or neither.")
         self.primary_classes = primary_classes

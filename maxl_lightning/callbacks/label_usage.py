@@ -12,9 +12,11 @@ from torch.nn import functional as F
 
 from maxl_lightning.callbacks.auxiliary import blocks, hierarchy, read_labels
 from maxl_lightning.callbacks.curve import Curve, frame
+from maxl_lightning.callbacks.evaluation import evaluating
 from maxl_lightning.callbacks.figures import COLORS
 from maxl_lightning.callbacks.heat_map import draw_heat_map, heat_map_size
-from maxl_lightning.callbacks.test_every_epoch import evaluating
+from maxl_lightning.datasets.arguments import check_at_least
+from maxl_lightning.datasets.naming import listed
 from maxl_lightning.functional import negative_entropy
 from maxl_lightning.hypergradient import MicroBatch
 from maxl_lightning.modules import ClassificationModule
@@ -115,8 +117,7 @@ class LabelUsage(Curve):
             raise ValueError(f"collapse_threshold is {collapse_threshold}: at least one class is always in use.")
         if not 0 < uniform_threshold <= 1:
             raise ValueError(f"uniform_threshold is {uniform_threshold}: use a share of log ψ, above 0 and up to 1.")
-        if patience < 1:
-            raise ValueError(f"patience is {patience}: use a whole number of at least 1.")
+        check_at_least(1, patience=patience)
         self.collapse_threshold = collapse_threshold
         self.uniform_threshold = uniform_threshold
         self.patience = patience
@@ -175,11 +176,10 @@ class LabelUsage(Curve):
         self._collapsed_for = {primary: self._collapsed_for.get(primary, 0) + 1 for primary in collapsed}
         lasting = sorted(primary for primary, times in self._collapsed_for.items() if times >= self.patience)
         if lasting:
-            named = ", ".join(self.names[primary] for primary in lasting[:5])
-            more = f" and {len(lasting) - 5} more" if len(lasting) > 5 else ""
+            named = listed([self.names[primary] for primary in lasting], most=5)
             self._warn_once(
                 f"the generated labels have collapsed: for {self.patience} measurements in a row nearly all images of "
-                f"{named}{more} have had the same auxiliary class, of several that their primary class is split into. "
+                f"{named} have had the same auxiliary class, of several that their primary class is split into. "
                 "Try a larger entropy_weight, a lower learning rate in meta_optimizer, or a smaller psi."
             )
 

@@ -17,10 +17,11 @@ from torch.utils.data import Dataset
 
 from maxl_lightning.callbacks.figures import publish
 from maxl_lightning.callbacks.sample import Sample, collate_of, find_class_names, training_images
+from maxl_lightning.datasets.arguments import check_at_least
 from maxl_lightning.hypergradient import MicroBatch
 from maxl_lightning.modules import ClassificationModule
 
-__all__ = ["Picture", "finished_epochs"]
+__all__ = ["Picture", "check_module", "finished_epochs"]
 
 
 class Picture(Callback, ABC):
@@ -58,10 +59,7 @@ class Picture(Callback, ABC):
         class_names: list[str] | None = None,
         name: str | None = None,
     ) -> None:
-        numbers = {"every_n_epochs": every_n_epochs, "num_images": num_images, "batch_size": batch_size}
-        for argument, value in numbers.items():
-            if value < 1:
-                raise ValueError(f"{argument} is {value}: use a whole number of at least 1.")
+        check_at_least(1, every_n_epochs=every_n_epochs, num_images=num_images, batch_size=batch_size)
         self.every_n_epochs = every_n_epochs
         self.num_images = num_images
         self.batch_size = batch_size
@@ -115,13 +113,11 @@ class Picture(Callback, ABC):
         """
         if stage == "fit":
             self._begin()
-        name = type(pl_module).__name__
-        if not isinstance(pl_module, ClassificationModule):
-            raise MisconfigurationException(f"{type(self).__name__} needs a module of this package, not {name}.")
+        check_module(self, pl_module)
         if stage == "fit" and self.needs_auxiliary_task and not hasattr(pl_module, "psi"):
             raise MisconfigurationException(
-                f"{type(self).__name__} looks at an auxiliary task, which {name} does not have: use MAXLModule or "
-                "MultiTaskModule, or take the callback out of trainer.callbacks."
+                f"{type(self).__name__} looks at an auxiliary task, which {type(pl_module).__name__} does not have: "
+                "use MAXLModule or MultiTaskModule, or take the callback out of trainer.callbacks."
             )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -172,6 +168,15 @@ class Picture(Callback, ABC):
         self._drawn = self._finished
         if trainer.is_global_zero:
             publish(trainer, self.draw(self._finished), self.name, self._finished)
+
+
+def check_module(callback: Callback, module: LightningModule) -> ClassificationModule:
+    """Return the module, or raise ``MisconfigurationException`` if it is none of this package's."""
+    if not isinstance(module, ClassificationModule):
+        raise MisconfigurationException(
+            f"{type(callback).__name__} needs a module of this package, not {type(module).__name__}."
+        )
+    return module
 
 
 def finished_epochs(module: LightningModule) -> int | None:

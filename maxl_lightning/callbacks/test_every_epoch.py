@@ -1,7 +1,6 @@
 """Test accuracy over the epochs, as in the paper's figures, without a trace in the training."""
 
-from collections.abc import Iterable, Iterator, Sized
-from contextlib import contextmanager
+from collections.abc import Iterable, Sized
 from itertools import islice
 from typing import Any, cast
 
@@ -10,9 +9,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from lightning.pytorch.utilities.seed import isolate_rng
-from torch import nn
 from torchmetrics.classification import MulticlassAccuracy
 
+from maxl_lightning.callbacks.evaluation import evaluating
 from maxl_lightning.hypergradient.replay import unchanged
 from maxl_lightning.modules import ClassificationModule
 
@@ -94,16 +93,3 @@ class TestEveryEpoch(Callback):
 
 def _datamodule(trainer: Trainer) -> LightningDataModule | None:
     return cast(LightningDataModule | None, getattr(trainer, "datamodule", None))
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module in evaluation mode for a block, and each of its parts back in its own mode after it."""
-    modes = [(part, part.training) for part in module.modules()]
-    for part, _ in modes:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training

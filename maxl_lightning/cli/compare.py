@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from maxl_lightning.cli.words import split_words
 from maxl_lightning.compare import Comparison, Method, check_methods, compare, unequal_budgets
 from maxl_lightning.compare.attempt import digest
 from maxl_lightning.compare.store import load_methods, read_comparison
@@ -32,7 +33,6 @@ all that follows a lone `--`:
   maxl compare configs/digits/*.yaml --seeds 5 --jobs 2 --out runs/digits --trainer.max_epochs 30
 """
 
-HANDED_ON = re.compile(r"--(trainer|data|model)\b")
 OURS = ("--seed_everything", "--config", "-c", "--ckpt_path", "--test_after_fit", "--print_config")
 
 
@@ -94,21 +94,6 @@ def at_least(minimum: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
-
-
-def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Part the command's own words from those that are handed to every run.
-
-    >>> split_words(["a.yaml", "--data.psi", "3", "--seeds", "2", "--", "--model.optimizer.lr=1"])
-    (['a.yaml', '--seeds', '2'], ['--data.psi', '3', '--model.optimizer.lr=1'])
-    """
-    end = words.index("--") if "--" in words else len(words)
-    own: list[str] = []
-    handed_on: list[str] = []
-    for i, word in enumerate(words[:end]):
-        is_value = i > 0 and HANDED_ON.match(words[i - 1]) and "=" not in words[i - 1] and not word.startswith("--")
-        (handed_on if is_value or HANDED_ON.match(word) else own).append(word)
-    return own, [*handed_on, *words[end + 1 :]]
 
 
 def plan(options: argparse.Namespace, words: list[str], console: Console) -> Comparison:

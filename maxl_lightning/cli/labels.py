@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maxl_lightning.cli.compare import split_words
+from maxl_lightning.cli.words import split_words
 
 if TYPE_CHECKING:
     from pandas import DataFrame

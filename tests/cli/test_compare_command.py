@@ -16,8 +16,9 @@ from command_line import config
 from pandas.testing import assert_frame_equal
 
 from maxl_lightning import cli
-from maxl_lightning.cli.compare import cores, named, split_words
+from maxl_lightning.cli.compare import cores, named
 from maxl_lightning.cli.settings import read_settings
+from maxl_lightning.cli.words import split_words
 from maxl_lightning.modules import MAXLModule, MultiTaskModule, SingleTaskModule
 
 pytestmark = pytest.mark.usefixtures("frozen_garbage", "own_arguments")

@@ -273,22 +273,24 @@ def test_contradicting_the_data_is_refused(file, given, capsys):
 
 
 def test_other_peoples_data_train_with_classes_given_to_the_model(file):
-    cli = main(["fit", "--config", file, "--data=test_cli.Theirs", "--model.num_classes=3", "--model.psi=[3,1,2]"])
+    cli = main(
+        ["fit", "--config", file, "--data=test_lightning.Theirs", "--model.num_classes=3", "--model.psi=[3,1,2]"]
+    )
     assert (cli.model.num_classes, cli.model.psi, cli.model.network.psi) == (3, (3, 1, 2), (3, 1, 2))
     assert cli.trainer.global_step == 4
     assert "test/accuracy" not in cli.trainer.callback_metrics  # they have no test images, and fit minds not
 
 
 def test_what_other_peoples_data_do_say_is_used(file):
-    cli = main(["--config", file, "--data=test_cli.TheirsWithClasses", "--model.psi=2"], run=False)
+    cli = main(["--config", file, "--data=test_lightning.TheirsWithClasses", "--model.psi=2"], run=False)
     assert (cli.model.num_classes, cli.model.psi) == (3, (2, 2, 2))
 
 
 @pytest.mark.parametrize(
     ("arguments", "missing"),
     [
-        (["--data=test_cli.Theirs"], "num_classes"),
-        (["--data=test_cli.Theirs", "--model.num_classes=3"], "psi"),
+        (["--data=test_lightning.Theirs"], "num_classes"),
+        (["--data=test_lightning.Theirs", "--model.num_classes=3"], "psi"),
         (["--data.task=digit"], "psi"),
     ],
 )
